@@ -1,0 +1,1 @@
+//! Payloads become records: compression, wrapping and the stream of JSON values are peeled off.

@@ -1,0 +1,6 @@
+//! Detection: Sigma rules and correlations over events, in event time.
+//!
+//! `rule` has what a rule says; `sigma` reads it from YAML; `matcher` and `prefilter` compile all rules to shared
+//! predicates; `window` and `correlate` keep what needs more than one event.
+
+pub mod rule;

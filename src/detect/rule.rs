@@ -1,0 +1,229 @@
+//! What a rule says, out of its YAML and with its names resolved. The engine compiles this; nothing else reads YAML.
+
+use std::sync::Arc;
+
+use crate::model::{Duration, FieldRef, Kind, RuleHeader};
+
+/// A rule with everything an engine and a lint need.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub header: Arc<RuleHeader>,
+    /// Sigma's `name`, by which correlations may refer to it.
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub references: Vec<String>,
+    pub false_positives: Vec<String>,
+    pub status: Option<String>,
+    /// Where it was read: file, and the line its document starts at.
+    pub file: Arc<str>,
+    pub line: usize,
+    pub logsource: LogSource,
+    pub body: Body,
+    pub extras: Extras,
+    /// The rule is only referred to by correlations and raises no alert of its own (a correlation refers to it without `generate: true`).
+    pub is_silent: bool,
+}
+
+/// Which events a rule is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogSource {
+    /// Events of any kind.
+    Any,
+    /// Events of one kind.
+    Kind(Kind),
+    /// For systems that are not read here: loaded, listed, never run. The text is the log source as written.
+    NotApplicable(String),
+}
+
+/// What stands under `bartizan:` in a rule.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// Template over field names: `{actor.user.name} opened a shell`.
+    pub title: Option<Template>,
+    pub group_by: Option<Vec<FieldRef>>,
+    pub group_window: Option<Duration>,
+}
+
+/// A title: text and fields, in turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(pub Vec<Piece>);
+
+/// A piece of a title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Text(String),
+    /// Filled from the earliest contributing event that has the field.
+    Field(FieldRef),
+}
+
+/// How a rule decides.
+#[derive(Debug, Clone)]
+pub enum Body {
+    Single(Detection),
+    Correlation(Correlation),
+}
+
+/// Selections, and the condition over them.
+#[derive(Debug, Clone)]
+pub struct Detection {
+    pub selections: Vec<(String, Selection)>,
+    /// `1 of x*` and its kin are expanded; indices are into `selections`.
+    pub condition: Condition,
+}
+
+/// A boolean expression over selections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    Selection(usize),
+    Not(Box<Condition>),
+    And(Vec<Condition>),
+    Or(Vec<Condition>),
+    /// At least so many of them.
+    AtLeast(usize, Vec<Condition>),
+}
+
+/// What a selection asks of an event.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// A map: every item holds.
+    All(Vec<Item>),
+    /// A list of maps: any holds.
+    Any(Vec<Selection>),
+    /// A list of words: any is found in a string value of the event (or all of them).
+    Keywords { words: Vec<Pattern>, all: bool },
+}
+
+/// A field and what its values must be.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub field: FieldRef,
+    /// Tests on values of the field: a value is any element of a list.
+    pub tests: Vec<Test>,
+    /// Every test must hold (`|all`), each by any value; else one is enough.
+    pub all: bool,
+    /// Turns the item round (`|neq`): no test holds for any value.
+    pub negated: bool,
+}
+
+/// A test of one value.
+#[derive(Debug, Clone)]
+pub enum Test {
+    /// Text with wildcards, placed by the modifiers; number and boolean values match the text that spells them.
+    Text {
+        pattern: Pattern,
+        cased: bool,
+    },
+    /// Comparison with a number; text that spells a number counts.
+    Number {
+        op: Comparison,
+        value: f64,
+    },
+    Regex {
+        pattern: String,
+        ignore_case: bool,
+        multi_line: bool,
+        dot_all: bool,
+    },
+    Cidr {
+        text: String,
+    },
+    /// The field exists (whatever its value) or not.
+    Exists(bool),
+    /// Null or missing.
+    Null,
+    /// Equal to the value of another field.
+    FieldRef {
+        other: FieldRef,
+        place: Place,
+        cased: bool,
+    },
+}
+
+/// Where in a value a pattern stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    Whole,
+    Start,
+    End,
+    Anywhere,
+}
+
+/// Order of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Comparison {
+    Lt,
+    Lte,
+    Gt,
+    Gte,
+    Eq,
+    Neq,
+}
+
+impl Comparison {
+    /// Whether `left op right`.
+    pub fn holds(self, left: f64, right: f64) -> bool {
+        match self {
+            Self::Lt => left < right,
+            Self::Lte => left <= right,
+            Self::Gt => left > right,
+            Self::Gte => left >= right,
+            Self::Eq => left == right,
+            Self::Neq => left != right,
+        }
+    }
+}
+
+/// Literal text and wildcards. A place other than `Whole` is the same as wildcards at the ends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pattern {
+    pub parts: Vec<Part>,
+    pub place: Place,
+}
+
+/// A part of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Part {
+    Text(String),
+    /// `*`: any number of characters.
+    Many,
+    /// `?`: one character.
+    One,
+}
+
+/// A correlation of other rules' matches.
+#[derive(Debug, Clone)]
+pub struct Correlation {
+    pub kind: CorrelationKind,
+    /// Indices into [`RuleSet::rules`], in the order written.
+    pub rules: Vec<usize>,
+    pub group_by: Vec<GroupField>,
+    pub timespan: Duration,
+    /// Bounds on the count; all must hold. `temporal` without one means every referred rule.
+    pub bounds: Vec<(Comparison, f64)>,
+    /// Of `value_count`: the fields whose distinct values are counted.
+    pub count_fields: Vec<FieldRef>,
+}
+
+/// The correlation's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CorrelationKind {
+    EventCount,
+    ValueCount,
+    Temporal,
+    TemporalOrdered,
+}
+
+/// A field to group by. With an alias each referred rule has a field of its own.
+#[derive(Debug, Clone)]
+pub struct GroupField {
+    /// As written in `group-by`.
+    pub name: Arc<str>,
+    /// For each of [`Correlation::rules`].
+    pub fields: Vec<FieldRef>,
+}
+
+/// All rules in force, references resolved.
+#[derive(Debug, Clone, Default)]
+pub struct RuleSet {
+    pub rules: Vec<Rule>,
+}

@@ -1,0 +1,357 @@
+//! The only parse there is: iterative, bounded, one pass over the bytes.
+
+use std::fmt;
+
+use super::scan::{blank, number_end, skip_value, string_end};
+use super::{Container, Doc, Leaf, LeafKind, Path, SIDE, Span};
+
+/// What one record may have. Past a limit the record is kept and the rest of its leaves is left out ([`Doc::is_cut`]).
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Nesting; deeper values become one raw leaf each.
+    pub depth_max: usize,
+    /// Leaves and containers.
+    pub leaves_max: usize,
+    /// Bytes of a key; longer ones are cut.
+    pub key_bytes_max: usize,
+    /// Bytes of a record; longer ones are no record.
+    pub record_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth_max: 64, leaves_max: 10_000, key_bytes_max: 512, record_bytes_max: 4 << 20 }
+    }
+}
+
+/// Where and how a text is not JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    /// Offset in bytes.
+    pub at: usize,
+    pub what: &'static str,
+}
+
+impl ParseError {
+    pub(super) fn at(at: usize, what: &'static str) -> Self {
+        Self { at, what }
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.what, self.at)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Parses records. Holds buffers that are reused from record to record; one per thread.
+#[derive(Debug, Default)]
+pub struct Parser {
+    limits: Limits,
+    leaves: Vec<Leaf>,
+    containers: Vec<Container>,
+    items: Vec<u32>,
+    side: String,
+    stack: Vec<u32>,
+    is_cut: bool,
+}
+
+/// What the parser expects next.
+enum Next {
+    Value,
+    /// After a value: a comma or the end of the container.
+    Tail,
+    /// After `{` or a comma in an object; a closing brace is right only after `{`.
+    Key {
+        may_close: bool,
+    },
+}
+
+impl Parser {
+    /// With these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Parses one record that fills the bytes. A member `lift` of the record is transparent: its members count as the record's own.
+    /// Bytes that are not UTF-8 become U+FFFD.
+    pub fn parse(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<Doc, ParseError> {
+        if bytes.len() > self.limits.record_bytes_max {
+            return Err(ParseError::at(0, "the record is longer than the limit"));
+        }
+        let (text, is_lossy): (Box<str>, bool) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text.into(), false),
+            Err(_) => (String::from_utf8_lossy(bytes).into(), true),
+        };
+        self.clear();
+        let end = self.run(text.as_bytes(), lift)?;
+        if blank(text.as_bytes(), end) != text.len() {
+            return Err(ParseError::at(end, "text follows the record"));
+        }
+        Ok(Doc {
+            text,
+            side: self.side.as_str().into(),
+            leaves: self.leaves.clone(),
+            containers: self.containers.clone(),
+            items: self.items.clone(),
+            is_cut: self.is_cut,
+            is_lossy,
+        })
+    }
+
+    fn clear(&mut self) {
+        self.leaves.clear();
+        self.containers.clear();
+        self.items.clear();
+        self.items.push(0);
+        self.side.clear();
+        self.stack.clear();
+        self.is_cut = false;
+    }
+
+    fn run(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<usize, ParseError> {
+        let mut at = blank(bytes, 0);
+        let mut next = Next::Value;
+        let mut key = Span::default();
+        let mut path = Path::ROOT;
+        loop {
+            at = blank(bytes, at);
+            match next {
+                Next::Value => {
+                    let (after, opened) = self.value(bytes, at, key, path)?;
+                    at = after;
+                    next = match opened {
+                        Some(true) => Next::Value,
+                        Some(false) => Next::Key { may_close: true },
+                        None if self.stack.is_empty() => return Ok(at),
+                        None => Next::Tail,
+                    };
+                    if let Some(true) = opened {
+                        (key, path) = self.enter_element();
+                    }
+                }
+                Next::Key { may_close } => {
+                    if may_close && bytes.get(at) == Some(&b'}') {
+                        at = self.close(at);
+                        next = Next::Tail;
+                    } else {
+                        (key, path, at) = self.key(bytes, at, lift)?;
+                        next = Next::Value;
+                    }
+                    if self.stack.is_empty() {
+                        return Ok(at);
+                    }
+                }
+                Next::Tail => {
+                    let is_array = self.top().is_some_and(|top| top.is_array);
+                    match bytes.get(at) {
+                        Some(b',') if is_array => {
+                            (key, path) = self.enter_element();
+                            at += 1;
+                            next = Next::Value;
+                        }
+                        Some(b',') => {
+                            at += 1;
+                            next = Next::Key { may_close: false };
+                        }
+                        Some(b'}') if !is_array => at = self.close(at),
+                        Some(b']') if is_array => at = self.close(at),
+                        Some(_) => return Err(ParseError::at(at, "a comma or the end of the object or list is missing")),
+                        None => return Err(ParseError::at(at, "the text ends within an object or list")),
+                    }
+                    if self.stack.is_empty() {
+                        return Ok(at);
+                    }
+                }
+            }
+        }
+    }
+
+    fn top(&self) -> Option<&Container> {
+        self.stack.last().and_then(|at| self.containers.get(*at as usize))
+    }
+
+    /// A new array element begins: it has the array's own key and path.
+    fn enter_element(&mut self) -> (Span, Path) {
+        let Some(top) = self.top().copied() else { return (Span::default(), Path::ROOT) };
+        self.items.push(top.item);
+        (top.key, top.path)
+    }
+
+    /// The array element that a value at this point belongs to.
+    fn item(&self) -> u32 {
+        match self.top() {
+            Some(top) if top.is_array => u32::try_from(self.items.len() - 1).unwrap_or(u32::MAX),
+            Some(top) => top.item,
+            None => 0,
+        }
+    }
+
+    fn close(&mut self, at: usize) -> usize {
+        if let Some(top) = self.stack.pop().and_then(|index| self.containers.get_mut(index as usize)) {
+            top.value.len = narrow(at + 1).saturating_sub(top.value.start);
+        }
+        at + 1
+    }
+
+    fn key(&mut self, bytes: &[u8], at: usize, lift: Option<&str>) -> Result<(Span, Path, usize), ParseError> {
+        if bytes.get(at) != Some(&b'"') {
+            return Err(ParseError::at(at, "a key in quotes is missing"));
+        }
+        let (end, has_escape) = string_end(bytes, at + 1)?;
+        let mut span = self.string(bytes, at + 1, end, has_escape)?;
+        let text = self.slice(bytes, span);
+        if text.len() > self.limits.key_bytes_max {
+            let cut = (0..=self.limits.key_bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+            span.len = narrow(cut);
+            self.is_cut = true;
+        }
+        let text = self.slice(bytes, span);
+        let parent = self.top().map_or(Path::ROOT, |top| top.path);
+        let is_lifted = self.stack.len() == 1 && lift == Some(text);
+        let path = if is_lifted { Path::ROOT } else { parent.child(text) };
+        let after = blank(bytes, end + 1);
+        if bytes.get(after) != Some(&b':') {
+            return Err(ParseError::at(after, "a colon is missing"));
+        }
+        Ok((span, path, after + 1))
+    }
+
+    fn slice<'a>(&'a self, bytes: &'a [u8], span: Span) -> &'a str {
+        let start = (span.start & !SIDE) as usize;
+        if span.start & SIDE != 0 {
+            return self.side.get(start..start + span.len as usize).unwrap_or_default();
+        }
+        bytes.get(start..start + span.len as usize).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+
+    /// Reads the value here. Tells where it ends and, if it opened a container, whether that is a list.
+    fn value(&mut self, bytes: &[u8], at: usize, key: Span, path: Path) -> Result<(usize, Option<bool>), ParseError> {
+        let (kind, value, end) = match bytes.get(at) {
+            Some(open @ (b'{' | b'[')) => return self.open(bytes, at, *open == b'[', key, path),
+            Some(b'"') => {
+                let (end, has_escape) = string_end(bytes, at + 1)?;
+                (LeafKind::Text, self.string(bytes, at + 1, end, has_escape)?, end + 1)
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                let end = number_end(bytes, at)?;
+                (LeafKind::Number, span(at, end), end)
+            }
+            Some(b't') if bytes.get(at..at + 4) == Some(b"true") => (LeafKind::True, span(at, at + 4), at + 4),
+            Some(b'f') if bytes.get(at..at + 5) == Some(b"false") => (LeafKind::False, span(at, at + 5), at + 5),
+            Some(b'n') if bytes.get(at..at + 4) == Some(b"null") => (LeafKind::Null, span(at, at + 4), at + 4),
+            Some(_) => return Err(ParseError::at(at, "no value starts like this")),
+            None => return Err(ParseError::at(at, "a value is missing")),
+        };
+        self.leaf(kind, key, value, path, span(at, end));
+        Ok((end, None))
+    }
+
+    fn open(&mut self, bytes: &[u8], at: usize, is_array: bool, key: Span, path: Path) -> Result<(usize, Option<bool>), ParseError> {
+        let inner = blank(bytes, at + 1);
+        if is_array && bytes.get(inner) == Some(&b']') {
+            self.leaf(LeafKind::EmptyArray, key, span(at, inner + 1), path, span(at, inner + 1));
+            return Ok((inner + 1, None));
+        }
+        let is_record = self.stack.is_empty();
+        if !is_record && !is_array && bytes.get(inner) == Some(&b'}') {
+            self.leaf(LeafKind::EmptyObject, key, span(at, inner + 1), path, span(at, inner + 1));
+            return Ok((inner + 1, None));
+        }
+        if self.stack.len() >= self.limits.depth_max || self.is_full() {
+            let end = skip_value(bytes, at)?;
+            self.is_cut = true;
+            self.leaf(LeafKind::Raw, key, span(at, end), path, span(at, end));
+            return Ok((end, None));
+        }
+        let index = narrow(self.containers.len());
+        let parent = self.stack.last().copied().unwrap_or(index);
+        let item = self.item();
+        self.containers.push(Container { path, parent, item, is_array, key, value: span(at, at) });
+        self.stack.push(index);
+        Ok((at + 1, Some(is_array)))
+    }
+
+    fn is_full(&self) -> bool {
+        self.leaves.len() + self.containers.len() >= self.limits.leaves_max
+    }
+
+    fn leaf(&mut self, kind: LeafKind, key: Span, value: Span, path: Path, json: Span) {
+        if self.is_full() {
+            self.is_cut = true;
+            return;
+        }
+        let (parent, item) = (self.stack.last().copied().unwrap_or_default(), self.item());
+        self.leaves.push(Leaf { path, parent, item, kind, key, value, json });
+    }
+
+    /// The span of a string's text: in the record, or unescaped in the side buffer.
+    fn string(&mut self, bytes: &[u8], from: usize, to: usize, has_escape: bool) -> Result<Span, ParseError> {
+        if !has_escape {
+            return Ok(span(from, to));
+        }
+        let start = self.side.len();
+        unescape(bytes, from, to, &mut self.side)?;
+        Ok(Span { start: narrow(start) | SIDE, len: narrow(self.side.len() - start) })
+    }
+}
+
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX >> 1)
+}
+
+fn span(from: usize, to: usize) -> Span {
+    Span { start: narrow(from), len: narrow(to - from) }
+}
+
+fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4)?.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// Undoes the escapes between two positions. A surrogate without its twin becomes U+FFFD.
+fn unescape(bytes: &[u8], from: usize, to: usize, out: &mut String) -> Result<(), ParseError> {
+    let mut at = from;
+    while at < to {
+        let plain = memchr::memchr(b'\\', &bytes[at..to]).map_or(to, |found| at + found);
+        out.push_str(std::str::from_utf8(&bytes[at..plain]).unwrap_or("\u{fffd}"));
+        if plain == to {
+            break;
+        }
+        at = plain + 2;
+        match bytes.get(plain + 1) {
+            Some(b'n') => out.push('\n'),
+            Some(b't') => out.push('\t'),
+            Some(b'r') => out.push('\r'),
+            Some(b'b') => out.push('\u{8}'),
+            Some(b'f') => out.push('\u{c}'),
+            Some(simple @ (b'"' | b'\\' | b'/')) => out.push(char::from(*simple)),
+            Some(b'u') => {
+                let bad = ParseError::at(plain, "an escape lacks its four hex digits");
+                let unit = hex4(bytes, at).filter(|_| at + 4 <= to).ok_or(bad)?;
+                at += 4;
+                let low = (0xd800..0xdc00)
+                    .contains(&unit)
+                    .then(|| (bytes.get(at..at + 2) == Some(b"\\u")).then(|| hex4(bytes, at + 2)).flatten())
+                    .flatten()
+                    .filter(|low| (0xdc00..0xe000).contains(low));
+                let code = match low {
+                    Some(low) => {
+                        at += 6;
+                        0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)
+                    }
+                    None => unit,
+                };
+                out.push(char::from_u32(code).unwrap_or('\u{fffd}'));
+            }
+            _ => return Err(ParseError::at(plain, "an unknown escape")),
+        }
+    }
+    Ok(())
+}

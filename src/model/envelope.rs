@@ -1,0 +1,110 @@
+//! What a source hands over: payloads, where they came from, and how far reading has got.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClusterId, TenantId, Timestamp};
+
+/// The configured name of a source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SourceId(pub Arc<str>);
+
+impl fmt::Display for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for SourceId {
+    fn from(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+}
+
+/// One ordered log within a source: a spool, an object, a topic's partition, a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PartitionId(pub Arc<str>);
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for PartitionId {
+    fn from(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+}
+
+/// How far a partition has been read: the next position, in the source's own unit (bytes, offsets, sequence numbers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Position(pub u64);
+
+/// How far everything is durable: every position below is covered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Checkpoint(pub BTreeMap<PartitionId, Position>);
+
+impl Checkpoint {
+    /// Moves a partition forward; never back.
+    pub fn advance(&mut self, partition: &PartitionId, upto: Position) {
+        let slot = self.0.entry(partition.clone()).or_default();
+        *slot = (*slot).max(upto);
+    }
+
+    /// The next position to read of a partition.
+    pub fn get(&self, partition: &PartitionId) -> Position {
+        self.0.get(partition).copied().unwrap_or_default()
+    }
+}
+
+/// In what a record was wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvelopeKind {
+    /// A record on its own: a line, or a value in a stream or array of values.
+    Native,
+    /// An item of a Kubernetes `EventList`.
+    EventList,
+    /// `GetFlowsResponse` or `ExportEvent` around a flow.
+    Hubble,
+    /// Elsewhere: a carrier whose record sits in a field of it.
+    Carrier,
+}
+
+impl EnvelopeKind {
+    /// As `event.envelope` shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::EventList => "event_list",
+            Self::Hubble => "hubble",
+            Self::Carrier => "carrier",
+        }
+    }
+}
+
+/// Where a payload came from. One per payload, shared by its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub tenant: TenantId,
+    pub cluster: ClusterId,
+    pub source: SourceId,
+    pub partition: PartitionId,
+    /// The object, file or topic, as the source spells it.
+    pub object: Arc<str>,
+    /// When it reached us.
+    pub received: Timestamp,
+}
+
+/// What one `next()` of a source gives: payloads of one partition, in order, and the position after them.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    pub origin: Arc<Origin>,
+    pub upto: Position,
+    /// Each with its own position.
+    pub payloads: Vec<(Position, Vec<u8>)>,
+}

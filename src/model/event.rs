@@ -1,0 +1,209 @@
+//! An event: one record, with the normalised facts drawn from it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::{ActId, ClusterId, Doc, EnvelopeKind, EventId, Field, FieldRef, LeafKind, Origin, Position, TenantId, Timestamp};
+
+/// What an event is a record of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    K8sAudit,
+    Falco,
+    Flow,
+    Policy,
+    Fim,
+    Finding,
+    CloudAudit,
+    K8sEvent,
+    Other,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 9] =
+        [Self::K8sAudit, Self::Falco, Self::Flow, Self::Policy, Self::Fim, Self::Finding, Self::CloudAudit, Self::K8sEvent, Self::Other];
+
+    /// As `event.kind` shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::K8sAudit => "k8s_audit",
+            Self::Falco => "falco",
+            Self::Flow => "flow",
+            Self::Policy => "policy",
+            Self::Fim => "fim",
+            Self::Finding => "finding",
+            Self::CloudAudit => "cloud_audit",
+            Self::K8sEvent => "k8s_event",
+            Self::Other => "other",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// How a value is to be printed and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueKind {
+    Text,
+    Number,
+    Bool,
+    Null,
+}
+
+/// One value of a field, borrowed from its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a> {
+    pub kind: ValueKind,
+    /// Text as is; numbers and booleans as JSON spells them; `null` for null.
+    pub text: &'a str,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stored {
+    Leaf(u32),
+    Text { start: u32, len: u32, kind: ValueKind },
+}
+
+/// The normalised facts of one event, by field, each with any number of values.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    entries: Vec<(Field, Stored)>,
+    text: String,
+}
+
+impl Facts {
+    /// Room for what a usual event has.
+    pub fn with_capacity() -> Self {
+        Self { entries: Vec::with_capacity(48), text: String::with_capacity(512) }
+    }
+
+    /// Adds a value that is a leaf of the event's document: nothing is copied.
+    pub fn push_leaf(&mut self, field: Field, leaf: usize) {
+        self.entries.push((field, Stored::Leaf(u32::try_from(leaf).unwrap_or(u32::MAX))));
+    }
+
+    /// Adds a text value; the same value of the same field is kept once.
+    pub fn push_text(&mut self, field: Field, text: &str) {
+        self.push(field, text, ValueKind::Text);
+    }
+
+    /// Adds a number.
+    pub fn push_number(&mut self, field: Field, number: i64) {
+        self.push(field, &number.to_string(), ValueKind::Number);
+    }
+
+    /// Adds a boolean.
+    pub fn push_bool(&mut self, field: Field, value: bool) {
+        self.push(field, if value { "true" } else { "false" }, ValueKind::Bool);
+    }
+
+    fn push(&mut self, field: Field, text: &str, kind: ValueKind) {
+        let is_same = |(known, stored): &(Field, Stored)| {
+            *known == field
+                && matches!(stored, Stored::Text { start, len, .. }
+                    if self.text.get(*start as usize..(*start + *len) as usize) == Some(text))
+        };
+        if self.entries.iter().any(is_same) {
+            return;
+        }
+        let start = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.text.push_str(text);
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.entries.push((field, Stored::Text { start, len, kind }));
+    }
+
+    /// Puts the entries into field order, keeping the order of values. Call once, after the last push.
+    pub fn seal(&mut self) {
+        self.entries.sort_by_key(|(field, _)| *field);
+    }
+
+    /// Whether the field has any value.
+    pub fn has(&self, field: Field) -> bool {
+        self.entries.iter().any(|(known, _)| *known == field)
+    }
+
+    fn resolve<'a>(&'a self, doc: &'a Doc, stored: Stored) -> Value<'a> {
+        match stored {
+            Stored::Leaf(at) => doc.leaves().get(at as usize).map_or(Value { kind: ValueKind::Null, text: "null" }, |leaf| doc.value(leaf)),
+            Stored::Text { start, len, kind } => {
+                Value { kind, text: self.text.get(start as usize..(start as usize + len as usize)).unwrap_or_default() }
+            }
+        }
+    }
+
+    /// Every entry, in field order once sealed.
+    pub fn iter<'a>(&'a self, doc: &'a Doc) -> impl Iterator<Item = (Field, Value<'a>)> {
+        self.entries.iter().map(|(field, stored)| (*field, self.resolve(doc, *stored)))
+    }
+
+    /// The values of one field, in the order they were found.
+    pub fn values<'a>(&'a self, doc: &'a Doc, field: Field) -> impl Iterator<Item = Value<'a>> {
+        self.entries.iter().filter(move |(known, _)| *known == field).map(|(_, stored)| self.resolve(doc, *stored))
+    }
+}
+
+/// One record of any kind, parsed once, with its identity and facts.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub id: EventId,
+    pub act: ActId,
+    pub kind: Kind,
+    pub envelope: EnvelopeKind,
+    pub tenant: TenantId,
+    pub cluster: ClusterId,
+    /// When it happened.
+    pub time: Timestamp,
+    pub origin: Arc<Origin>,
+    /// The payload's position within the partition.
+    pub position: Position,
+    /// Offset of the record in the decompressed payload.
+    pub offset: u64,
+    pub facts: Facts,
+    pub doc: Doc,
+}
+
+impl Event {
+    /// The values of a field, normalised or native, in the order they were found.
+    pub fn each<'a>(&'a self, field: &FieldRef, mut to: impl FnMut(Value<'a>)) {
+        match field {
+            FieldRef::Fact(field) => self.facts.values(&self.doc, *field).for_each(to),
+            FieldRef::Native { paths, .. } => {
+                for leaf in self.doc.leaves().iter().filter(|leaf| paths.contains(&leaf.path)) {
+                    if leaf.kind != LeafKind::EmptyObject && leaf.kind != LeafKind::EmptyArray {
+                        to(self.doc.value(leaf));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first value of a field that is not null.
+    pub fn first<'a>(&'a self, field: &FieldRef) -> Option<Value<'a>> {
+        let mut found = None;
+        self.each(field, |value| {
+            if found.is_none() && value.kind != ValueKind::Null {
+                found = Some(value);
+            }
+        });
+        found
+    }
+
+    /// The first value of a normalised field.
+    pub fn fact(&self, field: Field) -> Option<&str> {
+        self.facts.values(&self.doc, field).find(|value| value.kind != ValueKind::Null).map(|value| value.text)
+    }
+
+    /// All values of a normalised field.
+    pub fn facts_of(&self, field: Field) -> Vec<&str> {
+        self.facts.values(&self.doc, field).filter(|value| value.kind != ValueKind::Null).map(|value| value.text).collect()
+    }
+
+    /// The record as its source wrote it, after redaction.
+    pub fn raw(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.doc.text())
+    }
+}

@@ -1,0 +1,105 @@
+//! The ports between the flow and the adapters. Called once a batch, so boxing a future costs nothing that counts.
+
+use async_trait::async_trait;
+
+use crate::model::{Alert, Change, Checkpoint, Envelope, Event, EventId, Finding, PartitionId, SourceId, Timestamp};
+
+/// What a source could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("cannot read `{what}`")]
+    Read { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("cannot reach `{what}`")]
+    Reach { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("cannot go on from the checkpoint of partition `{partition}`: {why}")]
+    Gap { partition: PartitionId, why: String },
+}
+
+impl SourceError {
+    /// Whether trying again can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Reach { .. })
+    }
+}
+
+/// What a store could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot {what}")]
+    Io { what: String, source: std::io::Error },
+    #[error("cannot {what}")]
+    Engine { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the data in {what} is damaged: {why}")]
+    Damaged { what: String, why: String },
+    #[error("{what} is held by another process ({holder})")]
+    Held { what: String, holder: String },
+    #[error("{what} was written by a newer version (format {found}, this build reads up to {known})")]
+    Newer { what: String, found: u32, known: u32 },
+}
+
+/// A log that is read from a checkpoint: a spool, a bucket, a topic, files.
+#[async_trait]
+pub trait Source: Send {
+    /// Its configured name.
+    fn id(&self) -> SourceId;
+
+    /// The next payloads, or `None` when a finite source has ended. Cancel-safe: an envelope that was not returned is returned by the next call.
+    async fn next(&mut self) -> Result<Option<Envelope>, SourceError>;
+
+    /// Everything below the checkpoint is durable in the store: the source may forget it.
+    async fn commit(&mut self, upto: &Checkpoint) -> Result<(), SourceError>;
+}
+
+/// Where events and checkpoints become durable together.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// How far every partition is durable.
+    async fn checkpoint(&self) -> Result<Checkpoint, StoreError>;
+
+    /// Whether each id is stored already (flushed or not). The times narrow down where to look.
+    async fn contains(&self, ids: &[(EventId, Timestamp)]) -> Result<Vec<bool>, StoreError>;
+
+    /// Takes events in. They are searchable and durable after the next flush.
+    async fn append(&self, events: &[Event]) -> Result<(), StoreError>;
+
+    /// Makes everything appended durable together with the checkpoint: all or none.
+    async fn flush(&self, upto: &Checkpoint) -> Result<(), StoreError>;
+}
+
+/// Where alerts live.
+#[async_trait]
+pub trait AlertStore: Send + Sync {
+    /// Opens, bumps, reopens or supersedes alerts by id and fills the outbox, in one transaction. Idempotent: totals are absolute.
+    async fn publish(&self, findings: &[Finding]) -> Result<Vec<(Alert, Change)>, StoreError>;
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    Done,
+    /// Try again, not sooner than after so many seconds if the receiver said so.
+    Later {
+        why: String,
+        retry_after_s: Option<u64>,
+    },
+    /// It will never be taken.
+    Refused {
+        why: String,
+    },
+}
+
+/// One message that waits in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The alert's id, a dot and the number of the change: the same over retries and restarts.
+    pub id: String,
+    /// The JSON body.
+    pub body: String,
+}
+
+/// A target that alerts are delivered to.
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// One attempt, at this time.
+    async fn deliver(&self, notification: &Notification, now: Timestamp) -> Delivery;
+}

@@ -1,0 +1,1 @@
+//! One query language for search, exceptions, routes and the live tail.

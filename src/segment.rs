@@ -1,0 +1,1 @@
+//! Frames of a log on disk.
