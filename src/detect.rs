@@ -11,6 +11,8 @@ mod fold;
 pub mod matcher;
 mod prefilter;
 pub mod rule;
+#[cfg(test)]
+mod sample;
 mod title;
 mod window;
 mod witness;
