@@ -41,16 +41,13 @@ pub(super) fn item(spec: &str) -> Item {
     } else {
         Place::Whole
     };
-    let comparison =
-        [("lt", Comparison::Lt), ("lte", Comparison::Lte), ("gt", Comparison::Gt), ("gte", Comparison::Gte), ("num", Comparison::Eq)]
-            .into_iter()
-            .find(|(name, _)| has(name))
-            .map(|(_, op)| op);
+    let comparison = [("lt", Comparison::Lt), ("lte", Comparison::Lte), ("gt", Comparison::Gt), ("gte", Comparison::Gte), ("num", Comparison::Eq)]
+        .into_iter()
+        .find(|(name, _)| has(name))
+        .map(|(_, op)| op);
     let test = |value: &str| match comparison {
         Some(op) => Test::Number { op, value: value.parse().unwrap() },
-        None if has("re") => {
-            Test::Regex { pattern: value.to_owned(), ignore_case: has("i"), multi_line: has("m"), dot_all: has("s") }
-        }
+        None if has("re") => Test::Regex { pattern: value.to_owned(), ignore_case: has("i"), multi_line: has("m"), dot_all: has("s") },
         None if has("cidr") => Test::Cidr { text: value.to_owned() },
         None if has("exists") => Test::Exists(value == "true"),
         None if has("null") => Test::Null,
@@ -62,7 +59,15 @@ pub(super) fn item(spec: &str) -> Item {
 }
 
 pub(super) fn header(id: &str, kind: RuleType) -> Arc<RuleHeader> {
-    Arc::new(RuleHeader { id: id.to_owned(), title: format!("title of {id}"), author: None, level: Level::High, tags: Vec::new(), kind, runbook: None })
+    Arc::new(RuleHeader {
+        id: id.to_owned(),
+        title: format!("title of {id}"),
+        author: None,
+        level: Level::High,
+        tags: Vec::new(),
+        kind,
+        runbook: None,
+    })
 }
 
 fn rule(id: &str, kind: RuleType, body: Body) -> Rule {
@@ -95,10 +100,7 @@ pub(super) fn simple(id: &str, items: &[&str]) -> Rule {
 
 /// A correlation of the rules with these indices, grouped by native fields.
 pub(super) fn correlation(id: &str, kind: CorrelationKind, rules: &[usize], by: &[&str], seconds: i64, bounds: &[(Comparison, f64)]) -> Rule {
-    let group_by = by
-        .iter()
-        .map(|name| GroupField { name: Arc::from(*name), fields: vec![FieldRef::parse(name).unwrap(); rules.len()] })
-        .collect();
+    let group_by = by.iter().map(|name| GroupField { name: Arc::from(*name), fields: vec![FieldRef::parse(name).unwrap(); rules.len()] }).collect();
     let shown = match kind {
         CorrelationKind::EventCount => RuleType::EventCount,
         CorrelationKind::ValueCount => RuleType::ValueCount,

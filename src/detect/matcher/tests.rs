@@ -82,10 +82,18 @@ fn facts_are_fields() {
 
 #[test]
 fn numbers_networks_and_expressions() {
-    check("code|gte: 400", &[r#"{"code":400}"#, r#"{"code":"403.5"}"#], &[r#"{"code":399}"#, r#"{"code":"inf"}"#, r#"{"code":"x"}"#, r#"{"code":null}"#]);
+    check(
+        "code|gte: 400",
+        &[r#"{"code":400}"#, r#"{"code":"403.5"}"#],
+        &[r#"{"code":399}"#, r#"{"code":"inf"}"#, r#"{"code":"x"}"#, r#"{"code":null}"#],
+    );
     check("code|lt: 10", &[r#"{"code":-1}"#, r#"{"code":[50,9]}"#], &[r#"{"code":10}"#]);
     check("code|num: 1", &[r#"{"code":1.0}"#, r#"{"code":"1"}"#], &[r#"{"code":2}"#]);
-    check("sourceIPs|cidr: 10.0.0.0/8", &[r#"{"sourceIPs":["1.2.3.4","10.9.9.9"]}"#, r#"{"sourceIPs":"::ffff:10.0.0.1"}"#], &[r#"{"sourceIPs":["11.0.0.1"]}"#]);
+    check(
+        "sourceIPs|cidr: 10.0.0.0/8",
+        &[r#"{"sourceIPs":["1.2.3.4","10.9.9.9"]}"#, r#"{"sourceIPs":"::ffff:10.0.0.1"}"#],
+        &[r#"{"sourceIPs":["11.0.0.1"]}"#],
+    );
     check("ip|cidr: 2001:db8::/32", &[r#"{"ip":"2001:DB8::1"}"#], &[r#"{"ip":"2001:db9::1"}"#, r#"{"ip":"10.0.0.1"}"#]);
     check("ip|cidr: 0.0.0.0/0", &[r#"{"ip":"1.1.1.1"}"#], &[r#"{"ip":"::1"}"#, r#"{"ip":"x"}"#]);
     check("cmd|re: curl\\s+http", &[r#"{"cmd":"x curl  http://"}"#], &[r#"{"cmd":"CURL http"}"#, r#"{"cmd":"curlhttp"}"#]);
