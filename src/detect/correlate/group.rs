@@ -319,9 +319,10 @@ impl Group {
         }
         for before in old.iter().filter(|before| before.shown != 0) {
             let is_there = self.alerts.iter().any(|alert| alert.id == before.id);
+            // Where an earlier stage of an act broke the only window, no alert is left to point to: then it points to itself.
             let holder = self.alerts.iter().rev().find(|alert| alert.anchor <= before.anchor).or(self.alerts.first());
-            if let (false, Some(holder)) = (is_there, holder) {
-                out.push(self.finding(plan, before, Some(holder.id)));
+            if !is_there {
+                out.push(self.finding(plan, before, Some(holder.map_or(before.id, |holder| holder.id))));
             }
         }
     }

@@ -119,7 +119,7 @@ impl Plan {
             closing: if is_closing { correlation.bounds.clone() } else { Vec::new() },
             title: rule.extras.title.clone(),
             grouping: Grouping::Needed(correlation.group_by.iter().map(|field| (Arc::clone(&field.name), field.fields.clone())).collect()),
-            count_fields: correlation.count_fields.clone(),
+            count_fields: if kind == PlanKind::Distinct { correlation.count_fields.clone() } else { Vec::new() },
             hasher: foldhash::fast::RandomState::default(),
         })
     }

@@ -316,7 +316,7 @@ fn state_is_bounded_and_expires() {
     let stats = engine.stats();
     assert_eq!((stats.groups_live, stats.groups_evicted, out.len()), (10, 90, 0));
     for number in 0..100 {
-        engine.process(&[event(&format!("f{number}"), number * SECOND, r#"{"r0":1,"u":"one"}"#)], &mut out);
+        engine.process(&[event(&format!("f{number}"), (200 + number) * SECOND, r#"{"r0":1,"u":"one"}"#)], &mut out);
     }
     assert!(engine.stats().entries_dropped > 80);
     let last = out.last().unwrap();
