@@ -5,7 +5,9 @@
 
 pub(crate) mod entry;
 mod group;
+mod insert;
 pub(crate) mod plan;
+mod show;
 mod summary;
 #[cfg(test)]
 mod tests;

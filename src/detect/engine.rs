@@ -202,7 +202,7 @@ impl Engine {
                 }
                 let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos()) else { continue };
                 let witness = self.witness(&mut witness, event, rule, time);
-                let entry = Entry { time: time.nanos(), id: event.id, act: event.act, rule: position, is_late, values, witness };
+                let entry = Entry { time: time.nanos(), id: event.id, act: event.act, rule: position, is_late, is_end: false, values, witness };
                 self.correlators[at].push(group, entry);
             }
         }

@@ -49,10 +49,45 @@ impl Scanner {
 
     /// Follows the removal of the first entries; false if some of them stood in the window, so the walk is to be begun anew.
     pub(super) fn shift(&mut self, removed: usize) -> bool {
-        let is_whole = removed <= self.lo && removed <= self.instant;
+        let is_whole = removed <= self.lo && (self.before.is_empty() || removed <= self.instant);
         self.lo = self.lo.saturating_sub(removed);
         self.instant = self.instant.saturating_sub(removed);
         is_whole
+    }
+
+    /// Follows the arrival of an entry at this place, before the last pushed one, the time of which is `back`. False if that takes a walk.
+    pub(super) fn insert(&mut self, entries: &Entries, at: usize, back: i64, plan: &Plan) -> bool {
+        let Some(entry) = entries.get(at) else { return false };
+        if entry.time <= back.saturating_sub(plan.span) {
+            self.lo += 1;
+            self.instant += 1;
+            return true;
+        }
+        match plan.kind {
+            PlanKind::Single | PlanKind::Count => true,
+            PlanKind::Distinct | PlanKind::Temporal => {
+                self.enter(entry, plan);
+                true
+            }
+            PlanKind::Ordered => false,
+        }
+    }
+
+    fn enter(&mut self, entry: &Entry, plan: &Plan) {
+        match plan.kind {
+            PlanKind::Distinct => {
+                for value in entry.values.iter() {
+                    *self.values.entry(*value).or_default() += 1;
+                }
+            }
+            PlanKind::Temporal => {
+                if let Some(count) = self.rules.get_mut(usize::from(entry.rule)) {
+                    self.distinct_rules += usize::from(*count == 0);
+                    *count += 1;
+                }
+            }
+            PlanKind::Single | PlanKind::Count | PlanKind::Ordered => {}
+        }
     }
 
     /// Takes the next entry. If it is the end of a qualifying window, tells the window's first entry.
@@ -66,21 +101,11 @@ impl Scanner {
             self.leave(old, plan);
             self.lo += 1;
         }
+        self.enter(entry, plan);
         let qualifies = match plan.kind {
             PlanKind::Single | PlanKind::Count => at + 1 - self.lo >= plan.least,
-            PlanKind::Distinct => {
-                for value in entry.values.iter() {
-                    *self.values.entry(*value).or_default() += 1;
-                }
-                self.values.len() >= plan.least
-            }
-            PlanKind::Temporal => {
-                if let Some(count) = self.rules.get_mut(usize::from(entry.rule)) {
-                    self.distinct_rules += usize::from(*count == 0);
-                    *count += 1;
-                }
-                self.distinct_rules >= plan.least
-            }
+            PlanKind::Distinct => self.values.len() >= plan.least,
+            PlanKind::Temporal => self.distinct_rules >= plan.least,
             PlanKind::Ordered => self.chain(entries, at, plan, start),
         };
         qualifies.then_some(self.lo)

@@ -4,14 +4,15 @@
 //! every later end whose window begins before the bucket's end; the next end anchors the next alert. So the alerts are a function of
 //! the set of entries alone, whatever the order they came in.
 //!
-//! An entry that comes last in order extends the last alert, in constant time; any other has the alerts from its place on computed anew,
-//! once a batch.
+//! An entry that comes last in order extends the last alert; another is worked in where it stands (`insert`), if what it can change is
+//! near; else the alerts from its place on are computed anew, once a batch.
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
 use super::entry::{Entries, Entry, FIRST, Key};
+use super::insert::Reach;
 use super::plan::{Plan, PlanKind};
 use super::summary::Summary;
 use crate::detect::window::Scanner;
@@ -22,16 +23,16 @@ const LINEAR_MAX: usize = 32;
 
 /// An alert as far as it is known.
 #[derive(Debug)]
-struct Anchored {
-    id: AlertId,
+pub(super) struct Anchored {
+    pub(super) id: AlertId,
     /// The end of its earliest qualifying window.
-    anchor: Key,
-    bucket_end: i64,
+    pub(super) anchor: Key,
+    pub(super) bucket_end: i64,
     /// The last entry that contributes.
-    upto: Key,
-    summary: Summary,
+    pub(super) upto: Key,
+    pub(super) summary: Summary,
     /// Fingerprint of what was last put out; 0 for never.
-    shown: u64,
+    pub(super) shown: u64,
 }
 
 /// A window that meets its rule's bound: where it ends, and the entries in it.
@@ -46,13 +47,13 @@ struct Window {
 pub(super) struct Group {
     pub(super) tenant: TenantId,
     pub(super) cluster: ClusterId,
-    key: GroupKey,
-    entries: Entries,
+    pub(super) key: GroupKey,
+    pub(super) entries: Entries,
     pending: Vec<Entry>,
     /// Where the entry of an act stands, once there are many.
     acts: Option<HashMap<(u16, ActId), Key, RandomState>>,
-    alerts: Vec<Anchored>,
-    scanner: Option<Scanner>,
+    pub(super) alerts: Vec<Anchored>,
+    pub(super) scanner: Option<Scanner>,
     /// Entries up to this time may be gone.
     floor: i64,
     pub(super) is_dirty: bool,
@@ -145,7 +146,12 @@ impl Group {
             } else {
                 let at = if is_last { self.entries.len() } else { self.entries.partition_point(|entry| entry.key() < key) };
                 self.entries.insert(at, entry);
-                dirty = Some(dirty.map_or(key, |dirty| dirty.min(key)));
+                let reach = if dirty.is_none() && plan.closing.is_empty() { self.insert(plan, at) } else { Reach::Far };
+                match reach {
+                    Reach::Nothing => {}
+                    Reach::Alert(alert) => changed = Some(changed.map_or(alert, |changed| changed.min(alert))),
+                    Reach::Far => dirty = Some(dirty.map_or(key, |dirty| dirty.min(key))),
+                }
             }
         }
         self.pending = pending;
@@ -172,7 +178,7 @@ impl Group {
     }
 
     /// The first entry that a window ending at this time can hold.
-    fn window_start(&self, plan: &Plan, time: i64) -> usize {
+    pub(super) fn window_start(&self, plan: &Plan, time: i64) -> usize {
         match plan.kind {
             PlanKind::Single => self.entries.partition_point(|entry| entry.time < time),
             _ => self.entries.partition_point(|entry| entry.time <= time.saturating_sub(plan.span)),
@@ -187,7 +193,9 @@ impl Group {
             None => {
                 let start = self.window_start(plan, self.entries[at].time);
                 let mut scanner = Scanner::at(start, plan);
-                for before in start..at {
+                // The window of a mere count is no more than its first entry.
+                let walk = if matches!(plan.kind, PlanKind::Single | PlanKind::Count) { at..at } else { start..at };
+                for before in walk {
                     scanner.push(&self.entries, before, plan);
                 }
                 scanner
@@ -195,6 +203,7 @@ impl Group {
         };
         let first = scanner.push(&self.entries, at, plan);
         self.scanner = Some(scanner);
+        self.entries[at].is_end = first.is_some();
         let end = self.entries[at].key();
         first.and_then(|first| self.end(plan, rule_id, &Window { end, first, last: at }))
     }
@@ -224,7 +233,7 @@ impl Group {
         let known = self.entries.partition_point(|entry| entry.key() <= alert.upto);
         for at in window.first.max(known)..=window.last {
             alert.summary.add(&self.entries[at], plan);
-            alert.upto = self.entries[at].key();
+            alert.upto = alert.upto.max(self.entries[at].key());
         }
         Some(at)
     }
@@ -257,10 +266,16 @@ impl Group {
             last.summary = Summary::default();
             last.upto = FIRST;
         }
+        // Windows of earlier ends may be cut by where the walk starts: what is known of those stays.
+        let known_before = self.alerts.last().filter(|_| is_open).map_or(dirty, |last| last.anchor);
         let mut scanner = Scanner::at(start, plan);
         for at in start..self.entries.len() {
-            if let Some(first) = scanner.push(&self.entries, at, plan) {
-                let end = self.entries[at].key();
+            let first = scanner.push(&self.entries, at, plan);
+            let end = self.entries[at].key();
+            if end >= known_before {
+                self.entries[at].is_end = first.is_some();
+            }
+            if let Some(first) = first {
                 self.end(plan, rule_id, &Window { end, first, last: at });
             }
         }
@@ -303,54 +318,6 @@ impl Group {
         values.sort_unstable();
         values.dedup();
         values.len()
-    }
-
-    /// Puts out every alert from this one on that differs from what was last put out, and what has become of `old` ones.
-    fn show(&mut self, plan: &Plan, from: usize, old: &[Anchored], out: &mut Vec<Finding>) {
-        for at in from..self.alerts.len() {
-            let alert = &mut self.alerts[at];
-            if let Some(before) = old.iter().find(|before| before.id == alert.id) {
-                alert.shown = before.shown;
-            }
-            let fingerprint = alert.summary.fingerprint();
-            if std::mem::replace(&mut alert.shown, fingerprint) != fingerprint {
-                out.push(self.finding(plan, &self.alerts[at], None));
-            }
-        }
-        for before in old.iter().filter(|before| before.shown != 0) {
-            let is_there = self.alerts.iter().any(|alert| alert.id == before.id);
-            // Where an earlier stage of an act broke the only window, no alert is left to point to: then it points to itself.
-            let holder = self.alerts.iter().rev().find(|alert| alert.anchor <= before.anchor).or(self.alerts.first());
-            if !is_there {
-                out.push(self.finding(plan, before, Some(holder.map_or(before.id, |holder| holder.id))));
-            }
-        }
-    }
-
-    /// Puts out everything that has not been.
-    pub(super) fn show_all(&mut self, plan: &Plan, out: &mut Vec<Finding>) {
-        self.show(plan, 0, &[], out);
-    }
-
-    fn finding(&self, plan: &Plan, alert: &Anchored, superseded_by: Option<AlertId>) -> Finding {
-        let summary = &alert.summary;
-        Finding {
-            id: alert.id,
-            rule: std::sync::Arc::clone(&plan.header),
-            tenant: self.tenant.clone(),
-            cluster: self.cluster.clone(),
-            group: self.key.clone(),
-            title: summary.title(plan),
-            first: Timestamp::from_nanos(summary.first),
-            last: Timestamp::from_nanos(summary.last),
-            count: summary.count,
-            events: summary.events.clone(),
-            entities: summary.entities(),
-            steps: summary.steps(),
-            late: summary.is_late,
-            evidence_gaps: Vec::new(),
-            superseded_by,
-        }
     }
 
     /// Drops the oldest entries beyond the limit, an eighth at a time. Returns how many.

@@ -1,4 +1,4 @@
-//! The content of an alert, built up from its contributing entries in order of (time, id).
+//! The content of an alert, built up from its contributing entries.
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::BuildHasher;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
 
-use super::entry::Entry;
+use super::entry::{Entry, Key};
 use super::plan::{Plan, PlanKind};
 use crate::detect::rule::Piece;
 use crate::detect::title;
@@ -20,70 +20,103 @@ pub const ENTITIES_MAX: usize = 100;
 /// Steps that an alert tells.
 pub const STEPS_MAX: usize = 20;
 
-/// Totals and the earliest evidence of one alert.
+/// Totals and the earliest evidence of one alert. What it says depends on the entries, not on the order they were added in.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     pub(super) count: u64,
     pub(super) first: i64,
     pub(super) last: i64,
-    pub(super) events: Vec<EventId>,
+    /// The earliest, in order.
+    events: Vec<(i64, EventId)>,
+    /// The first in alphabetical order.
     entities: BTreeSet<Arc<str>>,
     /// The earliest of each referred rule.
-    earliest: Vec<(u16, Arc<Witness>)>,
-    others: Vec<Arc<Witness>>,
-    /// Values of the title's fields, by piece.
-    title: Vec<Option<Box<str>>>,
+    earliest: Vec<(Key, Arc<Witness>)>,
+    /// The earliest of the others, in order.
+    others: Vec<(Key, Arc<Witness>)>,
+    /// Values of the title's fields, by piece, each from the earliest entry that has it.
+    title: Vec<Option<(Key, Box<str>)>>,
     pub(super) is_late: bool,
     /// Where an act can have several entries: the acts counted.
     acts: HashSet<ActId, RandomState>,
 }
 
+/// Puts an element in its place, unless it is there or lies past the limit.
+fn insert_sorted<T>(list: &mut Vec<T>, max: usize, order: impl Fn(&T) -> std::cmp::Ordering, element: T) {
+    // Most come in order, and past the limit.
+    if list.len() >= max && list.last().is_some_and(|last| order(last).is_le()) {
+        return;
+    }
+    if let Err(at) = list.binary_search_by(order) {
+        list.insert(at, element);
+        list.truncate(max);
+    }
+}
+
 impl Summary {
-    /// Adds an entry that comes after all added before.
+    /// Adds an entry that was not added before.
     pub(super) fn add(&mut self, entry: &Entry, plan: &Plan) {
         let is_new_act = match plan.kind {
             PlanKind::Temporal | PlanKind::Ordered => self.acts.insert(entry.act),
             PlanKind::Single | PlanKind::Count | PlanKind::Distinct => true,
         };
-        if self.events.is_empty() {
-            self.first = entry.time;
-        }
+        let is_first = self.events.is_empty();
+        self.first = if is_first { entry.time } else { self.first.min(entry.time) };
+        self.last = if is_first { entry.time } else { self.last.max(entry.time) };
         self.count += u64::from(is_new_act);
-        self.last = entry.time;
         self.is_late |= entry.is_late;
-        if self.events.len() < EVENTS_MAX && self.events.last() != Some(&entry.id) {
-            self.events.push(entry.id);
-        }
+        let event = (entry.time, entry.id);
+        insert_sorted(&mut self.events, EVENTS_MAX, |known| known.cmp(&event), event);
         for entity in &entry.witness.entities {
-            if self.entities.len() >= ENTITIES_MAX {
-                break;
-            }
             if !self.entities.contains(entity) {
                 self.entities.insert(Arc::clone(entity));
+                if self.entities.len() > ENTITIES_MAX {
+                    self.entities.pop_last();
+                }
             }
         }
-        if self.earliest.len() < plan.referred.min(STEPS_MAX) && self.earliest.iter().all(|(rule, _)| *rule != entry.rule) {
-            self.earliest.push((entry.rule, Arc::clone(&entry.witness)));
-        } else if self.others.len() < STEPS_MAX {
-            self.others.push(Arc::clone(&entry.witness));
-        }
+        self.step(entry);
         self.fill(entry, plan);
+    }
+
+    fn step(&mut self, entry: &Entry) {
+        let key = entry.key();
+        let (key, witness) = match self.earliest.iter_mut().find(|(known, _)| known.2 == entry.rule) {
+            None => {
+                self.earliest.push((key, Arc::clone(&entry.witness)));
+                return;
+            }
+            Some(earliest) if key < earliest.0 => std::mem::replace(earliest, (key, Arc::clone(&entry.witness))),
+            Some(_) if self.others.len() >= STEPS_MAX && self.others.last().is_some_and(|last| last.0 < key) => return,
+            Some(_) => (key, Arc::clone(&entry.witness)),
+        };
+        insert_sorted(&mut self.others, STEPS_MAX, |known| known.0.cmp(&key), (key, witness));
     }
 
     fn fill(&mut self, entry: &Entry, plan: &Plan) {
         let Some(template) = &plan.title else { return };
+        let key = entry.key();
         self.title.resize(template.0.len(), None);
         for (slot, piece) in self.title.iter_mut().zip(&template.0) {
-            if let (None, Piece::Field(field)) = (&slot, piece) {
-                *slot = entry.witness.value(field.name()).map(Box::from);
+            if let Piece::Field(field) = piece
+                && slot.as_ref().is_none_or(|known| key < known.0)
+                && let Some(value) = entry.witness.value(field.name())
+            {
+                *slot = Some((key, value.into()));
             }
         }
     }
 
     /// Steps: the earliest of each referred rule, then the others in order of time.
     pub(super) fn steps(&self) -> Vec<Step> {
-        let earliest = self.earliest.iter().map(|(_, witness)| witness);
-        earliest.chain(&self.others).take(STEPS_MAX).map(|witness| witness.step()).collect()
+        let mut earliest: Vec<&(Key, Arc<Witness>)> = self.earliest.iter().collect();
+        earliest.sort_by_key(|(key, _)| *key);
+        earliest.into_iter().chain(&self.others).take(STEPS_MAX).map(|(_, witness)| witness.step()).collect()
+    }
+
+    /// Events, the earliest first.
+    pub(super) fn events(&self) -> Vec<EventId> {
+        self.events.iter().map(|(_, id)| *id).collect()
     }
 
     pub(super) fn entities(&self) -> Vec<String> {
@@ -94,7 +127,7 @@ impl Summary {
         let Some(template) = &plan.title else { return plan.plain_title().to_owned() };
         title::fill(template, |name| {
             let at = template.0.iter().position(|piece| matches!(piece, Piece::Field(field) if field.name() == name))?;
-            self.title.get(at)?.as_deref()
+            self.title.get(at)?.as_ref().map(|(_, value)| value.as_ref())
         })
     }
 
