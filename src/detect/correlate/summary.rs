@@ -1,7 +1,7 @@
 //! The content of an alert, built up from its contributing entries.
 
 use std::collections::{BTreeSet, HashSet};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
@@ -133,7 +133,10 @@ impl Summary {
 
     /// A number that changes whenever the content does; never 0.
     pub(super) fn fingerprint(&self) -> u64 {
-        let rest = (self.count, self.first, self.last, self.is_late, self.entities.len(), &self.events);
-        FixedState::default().hash_one(rest) | 1
+        let mut hasher = FixedState::default().build_hasher();
+        (self.count, self.first, self.last, self.is_late, &self.events).hash(&mut hasher);
+        self.entities.hash(&mut hasher);
+        self.earliest.iter().chain(&self.others).for_each(|(key, _)| key.hash(&mut hasher));
+        hasher.finish() | 1
     }
 }
