@@ -35,11 +35,13 @@ pub struct Limits {
     pub groups_max: usize,
     /// Entries of one group. Past it the oldest go.
     pub entries_per_group_max: usize,
+    /// Entries of all groups of one rule. Past it groups go, as past `groups_max`.
+    pub entries_per_rule_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { groups_max: 200_000, entries_per_group_max: 200_000 }
+        Self { groups_max: 200_000, entries_per_group_max: 50_000, entries_per_rule_max: 500_000 }
     }
 }
 
@@ -83,6 +85,8 @@ pub(crate) struct Correlator {
     /// When windows of groups close, for rules that wait for that.
     due: BinaryHeap<Reverse<(i64, u32)>>,
     dirty: Vec<u32>,
+    /// Entries of all groups.
+    entries: usize,
     scratch: Vec<u8>,
     pub(crate) losses: Losses,
 }
@@ -105,6 +109,7 @@ impl Correlator {
             queue: BinaryHeap::new(),
             due: BinaryHeap::new(),
             dirty: Vec::new(),
+            entries: 0,
             scratch: Vec::new(),
             losses: Losses::default(),
         }
@@ -181,7 +186,9 @@ impl Correlator {
             let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
             group.is_dirty = false;
             let entries_max = limits.entries_per_group_max.max(1);
+            let before = group.len();
             self.losses.entries_dropped += group.settle(&self.plan, &self.plan.header.id, entries_max, out.as_deref_mut());
+            self.entries = (self.entries + group.len()).saturating_sub(before);
             if !self.plan.closing.is_empty()
                 && let Some(oldest) = group.oldest()
             {
@@ -189,7 +196,7 @@ impl Correlator {
             }
         }
         self.dirty = dirty;
-        while self.index.len() > limits.groups_max.max(1) {
+        while self.index.len() > limits.groups_max.max(1) || self.entries > limits.entries_per_rule_max && self.index.len() > 1 {
             if !self.evict(out.as_deref_mut()) {
                 break;
             }
@@ -224,7 +231,8 @@ impl Correlator {
     }
 
     fn remove(&mut self, at: u32) {
-        if let Some((key, _)) = self.groups.get_mut(at as usize).and_then(Option::take) {
+        if let Some((key, group)) = self.groups.get_mut(at as usize).and_then(Option::take) {
+            self.entries = self.entries.saturating_sub(group.len());
             self.index.remove(&key);
             self.free.push(at);
         }
@@ -238,7 +246,10 @@ impl Correlator {
         while self.queue.peek().is_some_and(|Reverse((time, _))| *time < horizon) {
             let Some(Reverse((_, at))) = self.queue.pop() else { break };
             let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
-            if group.expire(&self.plan, horizon) {
+            let before = group.len();
+            let is_live = group.expire(&self.plan, horizon);
+            self.entries = (self.entries + group.len()).saturating_sub(before);
+            if is_live {
                 self.queue.push(Reverse((group.newest().max(horizon), at)));
             } else {
                 self.remove(at);

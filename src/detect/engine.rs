@@ -28,7 +28,8 @@ pub struct EngineSettings {
     pub lateness: Duration,
     /// A finite replay: nothing is too late, nothing is in the future, nothing expires; findings come out at the end.
     pub is_finite: bool,
-    /// One finding for each event that matches a single rule, at once, instead of grouped ones. Correlations stay as they are.
+    /// One finding for each event that matches a single rule, at once and whether it was seen before or not, instead of grouped ones.
+    /// Correlations stay as they are.
     pub per_event: bool,
     pub limits: Limits,
 }
@@ -267,7 +268,7 @@ impl Engine {
             correlator.finish(out);
         }
         if let Some(added) = out.get_mut(from..) {
-            added.sort_by(|a, b| (a.first, a.last, a.id).cmp(&(b.first, b.last, b.id)));
+            added.sort_by_key(|finding| (finding.first, finding.last, finding.id));
         }
     }
 

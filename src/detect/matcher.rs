@@ -4,8 +4,8 @@
 //! by a guess first and then by what traffic shows; only rules so reached are evaluated, on bits. No allocation once warm.
 //!
 //! Decided here: a test holds when any element of a list passes it; `|all` asks each test of any element; `not` turns a whole item
-//! round. `null` holds when the field is missing or any of its elements is null. A lone `*` is any value but null, an object or
-//! list included. Keywords look at string and number values, never at keys. Case folds character by character.
+//! round. `null` holds when the field is missing or any of its elements is null. A lone `*` is any value but null, an object
+//! included; of a list its elements count. Keywords look at string and number values, never at keys. Case folds character by character.
 
 mod access;
 mod check;
@@ -194,7 +194,7 @@ impl Matcher {
         if tables.wants_containers {
             for container in event.doc.containers() {
                 if let Some((_, slot)) = tables.paths.find(container.path.0, |(path, _)| *path == container.path.0) {
-                    tables.slots[*slot as usize].index.present(true, bits);
+                    tables.slots[*slot as usize].index.present(!container.is_array, bits);
                 }
             }
         }

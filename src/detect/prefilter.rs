@@ -15,7 +15,7 @@ use super::rule::{Comparison, Place};
 use crate::model::{Value, ValueKind};
 
 /// Bytes of literals up to which a field gets the fastest automaton; beyond it a smaller one.
-const DFA_LITERAL_BYTES_MAX: usize = 32 << 10;
+const DFA_LITERAL_BYTES_MAX: usize = 16 << 10;
 
 /// Predicates that hold for the event at hand.
 #[derive(Debug, Default)]

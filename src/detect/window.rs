@@ -141,6 +141,16 @@ impl Scanner {
             self.before.clone_from(&self.after);
             self.instant = at;
         }
+        if self.instant == at {
+            // The usual case: alone at its instant.
+            self.after.clone_from(&self.before);
+            let rule = usize::from(entry.rule);
+            let begun = if rule == 0 { now } else { self.before.get(rule - 1).copied().unwrap_or(NEVER) };
+            if let Some(after) = self.after.get_mut(rule) {
+                *after = (*after).max(begun);
+            }
+            return rule + 1 == plan.referred && begun > start;
+        }
         let instant: Vec<&Entry> = (self.instant..=at).filter_map(|at| entries.get(at)).collect();
         let has_shared = instant.windows(2).any(|pair| pair[0].id == pair[1].id);
         let rules = plan.referred;

@@ -56,6 +56,8 @@ pub(super) struct Group {
     pub(super) scanner: Option<Scanner>,
     /// Entries up to this time may be gone.
     floor: i64,
+    /// Entries up to this time were dropped for a limit. What comes for it again must not count twice, so it does not count.
+    capped: i64,
     pub(super) is_dirty: bool,
 }
 
@@ -71,6 +73,7 @@ impl Group {
             alerts: Vec::new(),
             scanner: None,
             floor: i64::MIN,
+            capped: i64::MIN,
             is_dirty: false,
         }
     }
@@ -104,9 +107,9 @@ impl Group {
         }
     }
 
-    /// Whether the group already has this act by this event or an earlier one.
+    /// Whether the group already has this act by this event or an earlier one, or may have had it.
     pub(super) fn knows(&self, plan: &Plan, rule: u16, act: ActId, key: (i64, crate::model::EventId)) -> bool {
-        self.find(plan, Self::act_of(plan, rule, act)).is_some_and(|known| (known.0, known.1) <= key)
+        key.0 <= self.capped || self.find(plan, Self::act_of(plan, rule, act)).is_some_and(|known| (known.0, known.1) <= key)
     }
 
     /// Keeps an entry for the end of the batch.
@@ -325,7 +328,9 @@ impl Group {
         if self.entries.len() <= entries_max {
             return 0;
         }
-        self.drop_front(self.entries.len() - (entries_max - entries_max / 8).max(1))
+        let dropped = self.drop_front(self.entries.len() - (entries_max - entries_max / 8).max(1));
+        self.capped = self.floor;
+        dropped
     }
 
     fn drop_front(&mut self, count: usize) -> u64 {

@@ -173,11 +173,11 @@ impl Plan {
             if texts.is_empty() {
                 texts.push(first(event, field)?);
             }
-            combined = combined.iter().flat_map(|so_far| texts.iter().map(|text| self.hasher.hash_one((*so_far, *text)))).collect();
-            combined.sort_unstable();
-            combined.dedup();
-            combined.truncate(COMBINATIONS_MAX);
+            let all = combined.iter().flat_map(|so_far| texts.iter().map(|text| self.hasher.hash_one((*so_far, *text))));
+            combined = all.take(COMBINATIONS_MAX).collect();
         }
+        combined.sort_unstable();
+        combined.dedup();
         Some(combined.into())
     }
 

@@ -340,6 +340,10 @@ fn state_is_bounded_and_expires() {
     assert!(engine.stats().entries_dropped > 80);
     let last = out.last().unwrap();
     assert!(last.count <= 100 && last.count >= 15, "{}", last.count);
+    // What was dropped for the limit does not count again.
+    let before = out.len();
+    engine.process(&[event("f0", 200 * SECOND, r#"{"r0":1,"u":"one"}"#)], &mut out);
+    assert_eq!(out.len(), before);
     engine.advance(Timestamp::from_nanos(TEN + 2 * 3600 * SECOND), &mut out);
     assert_eq!(engine.stats().groups_live, 0);
 }

@@ -124,17 +124,46 @@ impl Check {
     }
 }
 
-/// A literal that every match of a regular expression contains, in lower case, if one is easily seen.
+/// Literals, in lower case, of which every match of a regular expression contains one, if they are easily seen: one for each alternative.
+pub(super) fn required_literals(pattern: &str) -> Option<Vec<String>> {
+    let is_folded = pattern.strip_prefix("(?i)");
+    alternatives(is_folded.unwrap_or(pattern))?.into_iter().map(required_literal).collect()
+}
+
+/// Parts of a pattern between the `|` at its top level.
+fn alternatives(pattern: &str) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let (mut from, mut depth) = (0, 0_usize);
+    let mut chars = pattern.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => {
+                chars.next()?;
+            }
+            '[' => skip_class(&mut chars)?,
+            '(' => depth += 1,
+            ')' => depth = depth.checked_sub(1)?,
+            '|' if depth == 0 => {
+                parts.push(pattern.get(from..at)?);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(pattern.get(from..)?);
+    Some(parts)
+}
+
+/// A literal that every match of an alternative contains.
 ///
 /// Reads only plain text at the top level: a group, a class or an alternation ends the run, and flags or an alternation at the top
 /// level give up. Only ASCII literals count.
-pub(super) fn required_literal(pattern: &str) -> Option<String> {
-    let pattern = pattern.strip_prefix("(?i)").unwrap_or(pattern);
+fn required_literal(pattern: &str) -> Option<String> {
     let mut scan = Scan::default();
-    let mut chars = pattern.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut chars = pattern.char_indices().peekable();
+    while let Some((_, c)) = chars.next() {
         match c {
-            '\\' => match chars.next()? {
+            '\\' => match chars.next()?.1 {
                 plain if !plain.is_alphanumeric() => scan.push(plain),
                 'x' | 'u' | 'U' | 'p' | 'P' => return None,
                 _ => scan.end(),
@@ -145,9 +174,9 @@ pub(super) fn required_literal(pattern: &str) -> Option<String> {
             }
             '(' => {
                 scan.end();
-                if chars.peek() == Some(&'?') {
+                if chars.peek().is_some_and(|next| next.1 == '?') {
                     chars.next();
-                    if chars.peek() != Some(&':') {
+                    if chars.peek().is_none_or(|next| next.1 != ':') {
                         return None;
                     }
                 }
@@ -157,12 +186,11 @@ pub(super) fn required_literal(pattern: &str) -> Option<String> {
                 scan.end();
                 scan.depth = scan.depth.checked_sub(1)?;
             }
-            '|' if scan.depth == 0 => return None,
             '?' | '*' | '{' => {
                 scan.run.pop();
                 scan.end();
                 if c == '{' {
-                    chars.by_ref().find(|c| *c == '}')?;
+                    chars.by_ref().find(|(_, c)| *c == '}')?;
                 }
             }
             '+' | '.' | '^' | '$' | '|' => scan.end(),
@@ -199,16 +227,16 @@ impl Scan {
 }
 
 /// Goes past a class, the `[` of which has been read.
-fn skip_class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<()> {
-    if chars.peek() == Some(&'^') {
+fn skip_class(chars: &mut std::iter::Peekable<std::str::CharIndices<'_>>) -> Option<()> {
+    if chars.peek().is_some_and(|next| next.1 == '^') {
         chars.next();
     }
-    if chars.peek() == Some(&']') {
+    if chars.peek().is_some_and(|next| next.1 == ']') {
         chars.next();
     }
     let mut depth = 1;
     while depth > 0 {
-        match chars.next()? {
+        match chars.next()?.1 {
             '\\' => {
                 chars.next()?;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::check::{Check, Shape, fold_parts, regex, required_literal, shape};
+use super::check::{Check, Shape, fold_parts, regex, required_literals, shape};
 use super::program::{Node, Program};
 use crate::detect::cidr::Cidr;
 use crate::detect::fold::{Glob, fold};
@@ -299,9 +299,10 @@ impl Builder {
                 let flags = [(*ignore_case, 'i'), (*multi_line, 'm'), (*dot_all, 's')];
                 let flags: String = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag).collect();
                 let (late, predicate) = self.late(slot, format!("re/{pattern}/{flags}"), Check::Regex(compiled));
-                match required_literal(pattern) {
-                    Some(literal) => {
-                        let (quick, _) = self.literal(slot, Place::Anywhere, &literal);
+                match required_literals(pattern) {
+                    Some(literals) => {
+                        let quick = literals.iter().map(|literal| self.literal(slot, Place::Anywhere, literal).0).collect();
+                        let quick = self.tables.program.or(quick);
                         (self.tables.program.and(vec![quick, late]), predicate)
                     }
                     None => (late, predicate),

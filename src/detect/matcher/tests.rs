@@ -40,7 +40,11 @@ fn wildcards_and_places() {
     check("uri: /api/*/secrets", &[r#"{"uri":"/API/v1\n/secrets"}"#], &[r#"{"uri":"/api/v1/secrets/x"}"#, r#"{"uri":"/api/secrets"}"#]);
     check("name: a?c", &[r#"{"name":"aéc"}"#, r#"{"name":"ABC"}"#], &[r#"{"name":"ac"}"#, r#"{"name":"abbc"}"#]);
     check("name: ??", &[r#"{"name":"äö"}"#], &[r#"{"name":"a"}"#]);
-    check("name: *", &[r#"{"name":""}"#, r#"{"name":1}"#, r#"{"name":{"a":1}}"#], &[r#"{"name":null}"#, "{}", r#"{"name":[]}"#]);
+    check(
+        "name: *",
+        &[r#"{"name":""}"#, r#"{"name":1}"#, r#"{"name":{"a":1}}"#],
+        &[r#"{"name":null}"#, "{}", r#"{"name":[]}"#, r#"{"name":[null]}"#],
+    );
     check("name|contains: sECRet", &[r#"{"name":"my-Secrets"}"#], &[r#"{"name":"sec-ret"}"#]);
     check("name|startswith: my", &[r#"{"name":"MY-x"}"#], &[r#"{"name":"x-my"}"#]);
     check("name|endswith: Ü", &[r#"{"name":"xü"}"#], &[r#"{"name":"üx"}"#]);
@@ -109,11 +113,14 @@ fn numbers_networks_and_expressions() {
 
 #[test]
 fn literals_of_expressions() {
-    use super::check::required_literal;
-    let check = |pattern: &str, literal: Option<&str>| assert_eq!(required_literal(pattern).as_deref(), literal, "{pattern}");
+    use super::check::required_literals;
+    let check = |pattern: &str, literals: Option<&str>| {
+        assert_eq!(required_literals(pattern).map(|literals| literals.join(" ")).as_deref(), literals, "{pattern}");
+    };
     check("curl\\s+http", Some("curl"));
     check("/etc/(shadow|passwd)", Some("/etc/"));
     check("ab?c|xyz", None);
+    check("abc|x[|]yz|(a|b)\\|def", Some("abc yz |def"));
     check("(?i)ABC", Some("abc"));
     check("(?x) a b c", None);
     check("abc{2,3}d", Some("ab"));
