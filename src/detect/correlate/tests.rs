@@ -247,6 +247,59 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// State that expires behind the watermark is never missed by what comes within the lateness.
+    #[test]
+    fn expiry_changes_nothing(
+        times in prop::collection::vec((0_i64..150, 1_u8..8, 0_u8..5, 0_i64..120), 1..60),
+        (batch, least, is_long) in (1_usize..9, 1_usize..5, any::<bool>()),
+    ) {
+        let span = if is_long { LONG } else { SPAN };
+        let mut known: Vec<(i64, Short, Event)> = times
+            .iter()
+            .enumerate()
+            .map(|(number, (at, rules, value, delay))| {
+                let short = Short { at: at * 20, rules: *rules, act: u8::try_from(number).unwrap(), value: *value };
+                (short.at + delay, short, build(short, number))
+            })
+            .collect();
+        known.sort_by_key(|(arrival, short, _)| (*arrival, short.act));
+        let rows: Vec<(Short, Event)> = known.iter().map(|(_, short, event)| (*short, event.clone())).collect();
+        for (kind, referred) in [
+            (None, vec![0]),
+            (Some(CorrelationKind::EventCount), vec![0, 1]),
+            (Some(CorrelationKind::ValueCount), vec![0]),
+            (Some(CorrelationKind::Temporal), vec![0, 1, 2]),
+            (Some(CorrelationKind::TemporalOrdered), vec![0, 1, 2]),
+        ] {
+            let is_temporal = matches!(kind, Some(CorrelationKind::Temporal | CorrelationKind::TemporalOrdered));
+            let bounds = [(Comparison::Gte, least as f64)];
+            let set = spanning(span, kind, &referred, if is_temporal { &[] } else { &bounds });
+            let mut engine = Engine::new(Arc::clone(&set), EngineSettings { lateness: Duration::seconds(120), ..EngineSettings::default() });
+            let mut out = Vec::new();
+            let mut watermark = i64::MIN;
+            for batch in rows.chunks(batch) {
+                let events: Vec<Event> = batch.iter().map(|(_, event)| event.clone()).collect();
+                engine.process(&events, &mut out);
+                watermark = batch.iter().map(|(_, event)| event.time.nanos()).fold(watermark, i64::max);
+                engine.advance(Timestamp::from_nanos(watermark), &mut out);
+            }
+            let mut last: BTreeMap<AlertId, Finding> = BTreeMap::new();
+            for finding in out {
+                prop_assert!(!finding.late);
+                last.insert(finding.id, finding);
+            }
+            last.retain(|_, finding| finding.superseded_by.is_none());
+            let mut shown: Vec<Content> = last.values().map(|finding| content(finding, bucket_of(finding, &set))).collect();
+            shown.sort();
+            let least = if is_temporal { referred.len() } else { least };
+            prop_assert_eq!(&shown, &naive(span, &rows, kind, &referred, least), "{:?}", kind);
+        }
+    }
+}
+
 /// The last word on each alert, in short: time of the first event in seconds after 10:00, count, and `late` or `superseded`.
 fn told(out: &[Finding]) -> Vec<String> {
     let mut last: BTreeMap<AlertId, &Finding> = BTreeMap::new();
