@@ -3,4 +3,16 @@
 //! `rule` has what a rule says; `sigma` reads it from YAML; `matcher` and `prefilter` compile all rules to shared
 //! predicates; `window` and `correlate` keep what needs more than one event.
 
+mod cidr;
+mod correlate;
+pub mod engine;
+mod explain;
+mod fold;
+pub mod matcher;
+mod prefilter;
 pub mod rule;
+#[cfg(test)]
+mod sample;
+mod title;
+mod window;
+mod witness;

@@ -1,0 +1,280 @@
+//! Rules that raise alerts: single ones and correlations, each with its groups.
+//!
+//! Everything is in event time and a function of the set of matching acts: order, delay and repetition change nothing but the way to
+//! the same alerts. State is bounded by named limits; past one a count can be too low, never too high.
+
+pub(crate) mod entry;
+mod group;
+mod insert;
+pub(crate) mod plan;
+mod show;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use self::entry::Entry;
+use self::group::Group;
+use self::plan::Plan;
+use crate::model::{AlertId, ClusterId, Event, Finding, GroupKey, TenantId};
+
+pub use self::summary::{ENTITIES_MAX, EVENTS_MAX, STEPS_MAX};
+
+/// Groups that are weighed against each other when one has to go.
+const EVICTION_SAMPLE: usize = 16;
+
+/// What the state of one rule may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Groups of one rule. Past it, of the groups that were idle longest the one with the fewest entries goes.
+    pub groups_max: usize,
+    /// Entries of one group. Past it the oldest go.
+    pub entries_per_group_max: usize,
+    /// Entries of all groups of one rule. Past it groups go, as past `groups_max`.
+    pub entries_per_rule_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { groups_max: 200_000, entries_per_group_max: 50_000, entries_per_rule_max: 500_000 }
+    }
+}
+
+/// What was lost to limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Losses {
+    pub(crate) groups_evicted: u64,
+    pub(crate) entries_dropped: u64,
+}
+
+/// The hash that identifies an alert: tenant, cluster, rule, group and bucket, each with its length.
+pub(crate) fn alert_id(tenant: &TenantId, cluster: &ClusterId, rule_id: &str, group: &GroupKey, bucket: &[u8]) -> AlertId {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(tenant.as_str().as_bytes());
+    add(cluster.as_str().as_bytes());
+    add(rule_id.as_bytes());
+    for (name, value) in group {
+        add(name.as_bytes());
+        match value {
+            Some(value) => add(value.as_bytes()),
+            None => add(b"\xff"),
+        }
+    }
+    add(bucket);
+    AlertId::of(&hasher)
+}
+
+/// One rule's groups.
+#[derive(Debug)]
+pub(crate) struct Correlator {
+    pub(crate) plan: Plan,
+    index: HashMap<Box<[u8]>, u32, RandomState>,
+    groups: Vec<Option<(Box<[u8]>, Group)>>,
+    free: Vec<u32>,
+    /// Every group once, by a time at or before its newest entry.
+    queue: BinaryHeap<Reverse<(i64, u32)>>,
+    /// When windows of groups close, for rules that wait for that.
+    due: BinaryHeap<Reverse<(i64, u32)>>,
+    dirty: Vec<u32>,
+    /// Entries of all groups.
+    entries: usize,
+    scratch: Vec<u8>,
+    pub(crate) losses: Losses,
+}
+
+/// What lies in the way of an event that matched.
+pub(crate) enum Admission {
+    /// It is not counted, or was before.
+    Ignored,
+    /// It counts in this group, with these values.
+    Counts { group: u32, values: Box<[u64]> },
+}
+
+impl Correlator {
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            index: HashMap::default(),
+            groups: Vec::new(),
+            free: Vec::new(),
+            queue: BinaryHeap::new(),
+            due: BinaryHeap::new(),
+            dirty: Vec::new(),
+            entries: 0,
+            scratch: Vec::new(),
+            losses: Losses::default(),
+        }
+    }
+
+    /// How many groups it keeps.
+    pub(crate) fn groups_live(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The names and values of the group of an event; `None` if it lacks one that is needed.
+    pub(crate) fn group_key(&self, event: &Event, rule: u16) -> Option<GroupKey> {
+        let mut key = GroupKey::new();
+        self.plan.group(event, rule, &mut |name, value| key.push((Arc::clone(name), value.map(Arc::from)))).then_some(key)
+    }
+
+    /// Finds the place of an event that matched the referred rule. `time` is that which it counts for.
+    pub(crate) fn admit(&mut self, event: &Event, rule: u16, time: i64) -> Admission {
+        let Self { plan, scratch, .. } = self;
+        scratch.clear();
+        let mut add = |bytes: &[u8]| {
+            scratch.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+            scratch.extend_from_slice(bytes);
+        };
+        add(event.tenant.as_str().as_bytes());
+        add(event.cluster.as_str().as_bytes());
+        let counts = plan.group(event, rule, &mut |name, value| {
+            add(name.as_bytes());
+            add(value.map_or(b"\xff".as_slice(), str::as_bytes));
+        });
+        if !counts {
+            return Admission::Ignored;
+        }
+        let Some(values) = plan.values(event) else { return Admission::Ignored };
+        if let Some(at) = self.index.get(self.scratch.as_slice()) {
+            let is_known =
+                matches!(self.groups.get(*at as usize), Some(Some((_, group))) if group.knows(&self.plan, rule, event.act, (time, event.id)));
+            return if is_known { Admission::Ignored } else { Admission::Counts { group: *at, values } };
+        }
+        let Some(key) = self.group_key(event, rule) else { return Admission::Ignored };
+        let group = self.insert(Group::new(event.tenant.clone(), event.cluster.clone(), key));
+        self.queue.push(Reverse((time, group)));
+        Admission::Counts { group, values }
+    }
+
+    fn insert(&mut self, group: Group) -> u32 {
+        let key: Box<[u8]> = self.scratch.as_slice().into();
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => {
+                self.groups.push(None);
+                u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.index.insert(key.clone(), at);
+        self.groups[at as usize] = Some((key, group));
+        at
+    }
+
+    /// Adds an entry to the group that [`Correlator::admit`] named.
+    pub(crate) fn push(&mut self, group: u32, entry: Entry) {
+        if let Some(Some((_, found))) = self.groups.get_mut(group as usize) {
+            found.push(entry);
+            if !std::mem::replace(&mut found.is_dirty, true) {
+                self.dirty.push(group);
+            }
+        }
+    }
+
+    /// Works in what was pushed since, and puts out what that changed (nothing, if there is no `out`: the alerts wait).
+    pub(crate) fn settle(&mut self, limits: &Limits, mut out: Option<&mut Vec<Finding>>) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for at in dirty.drain(..) {
+            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
+            group.is_dirty = false;
+            let entries_max = limits.entries_per_group_max.max(1);
+            let before = group.len();
+            self.losses.entries_dropped += group.settle(&self.plan, &self.plan.header.id, entries_max, out.as_deref_mut());
+            self.entries = (self.entries + group.len()).saturating_sub(before);
+            if !self.plan.closing.is_empty()
+                && let Some(oldest) = group.oldest()
+            {
+                self.due.push(Reverse((oldest.saturating_add(self.plan.span), at)));
+            }
+        }
+        self.dirty = dirty;
+        while self.index.len() > limits.groups_max.max(1) || self.entries > limits.entries_per_rule_max && self.index.len() > 1 {
+            if !self.evict(out.as_deref_mut()) {
+                break;
+            }
+        }
+    }
+
+    /// Takes the group that is idle longest off the queue, with its newest time.
+    fn pop_stalest(&mut self) -> Option<(i64, u32)> {
+        while let Some(Reverse((time, at))) = self.queue.pop() {
+            let Some(Some((_, group))) = self.groups.get(at as usize) else { continue };
+            let newest = group.newest();
+            if newest <= time {
+                return Some((newest, at));
+            }
+            self.queue.push(Reverse((newest, at)));
+        }
+        None
+    }
+
+    /// Of the groups idle longest, the one that got least far goes: a flood of fresh groups does not push out one that is near its bound.
+    fn evict(&mut self, out: Option<&mut Vec<Finding>>) -> bool {
+        let sample: Vec<(i64, u32)> = (0..EVICTION_SAMPLE).map_while(|_| self.pop_stalest()).collect();
+        let len = |at: u32| self.groups.get(at as usize).and_then(Option::as_ref).map_or(0, |(_, group)| group.len());
+        let Some(victim) = sample.iter().min_by_key(|(time, at)| (len(*at), *time, *at)).map(|(_, at)| *at) else { return false };
+        self.queue.extend(sample.into_iter().filter(|(_, at)| *at != victim).map(Reverse));
+        if let (Some(Some((_, group))), Some(out)) = (self.groups.get_mut(victim as usize), out) {
+            group.show_all(&self.plan, out);
+        }
+        self.remove(victim);
+        self.losses.groups_evicted += 1;
+        true
+    }
+
+    fn remove(&mut self, at: u32) {
+        if let Some((key, group)) = self.groups.get_mut(at as usize).and_then(Option::take) {
+            self.entries = self.entries.saturating_sub(group.len());
+            self.index.remove(&key);
+            self.free.push(at);
+        }
+    }
+
+    /// Time has come so far: judges windows that have closed, and lets go of entries before the horizon.
+    pub(crate) fn advance(&mut self, closed: i64, lateness: i64, out: &mut Vec<Finding>) {
+        self.close(closed, Some(out));
+        let reach = self.plan.bucket.saturating_add(self.plan.span.saturating_mul(2)).saturating_add(lateness);
+        let horizon = closed.saturating_add(lateness).saturating_sub(reach);
+        while self.queue.peek().is_some_and(|Reverse((time, _))| *time < horizon) {
+            let Some(Reverse((_, at))) = self.queue.pop() else { break };
+            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
+            let before = group.len();
+            let is_live = group.expire(&self.plan, horizon);
+            self.entries = (self.entries + group.len()).saturating_sub(before);
+            if is_live {
+                self.queue.push(Reverse((group.newest().max(horizon), at)));
+            } else {
+                self.remove(at);
+            }
+        }
+    }
+
+    fn close(&mut self, closed: i64, mut out: Option<&mut Vec<Finding>>) {
+        while self.due.peek().is_some_and(|Reverse((time, _))| *time <= closed) {
+            let Some(Reverse((time, at))) = self.due.pop() else { break };
+            while self.due.peek().is_some_and(|Reverse((_, other))| *other == at) {
+                self.due.pop();
+            }
+            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
+            if let Some(next) = group.close(&self.plan, &self.plan.header.id, closed, out.as_deref_mut()) {
+                self.due.push(Reverse((next.max(time.saturating_add(1)), at)));
+            }
+        }
+    }
+
+    /// The end of a finite replay: all windows close, and every alert comes out.
+    pub(crate) fn finish(&mut self, out: &mut Vec<Finding>) {
+        self.close(i64::MAX, None);
+        for (_, group) in self.groups.iter_mut().flatten() {
+            group.show_all(&self.plan, out);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Entries: one matching act in the window of a group.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::detect::witness::Witness;
+use crate::model::{ActId, EventId};
+
+/// Order of entries: time, then event id, then the referred rule.
+pub(crate) type Key = (i64, EventId, u16);
+
+/// A key before all others.
+pub(super) const FIRST: Key = (i64::MIN, EventId([0; 16]), 0);
+
+/// One act that counts, by the earliest of its events.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Nanoseconds since 1970.
+    pub(crate) time: i64,
+    pub(crate) id: EventId,
+    pub(crate) act: ActId,
+    /// Position of the matching rule in the correlation.
+    pub(crate) rule: u16,
+    pub(crate) is_late: bool,
+    /// A qualifying window ends with it.
+    pub(crate) is_end: bool,
+    /// Hashes of the values that `value_count` counts.
+    pub(crate) values: Box<[u64]>,
+    pub(crate) witness: Arc<Witness>,
+}
+
+impl Entry {
+    pub(crate) fn key(&self) -> Key {
+        (self.time, self.id, self.rule)
+    }
+}
+
+/// Sorted by [`Entry::key`].
+pub(crate) type Entries = VecDeque<Entry>;

@@ -1,0 +1,366 @@
+//! One group of one rule: its entries and the alerts they make.
+//!
+//! The sorted ends of qualifying windows are taken in turn. The first anchors an alert in the bucket that holds it; that alert absorbs
+//! every later end whose window begins before the bucket's end; the next end anchors the next alert. So the alerts are a function of
+//! the set of entries alone, whatever the order they came in.
+//!
+//! An entry that comes last in order extends the last alert; another is worked in where it stands (`insert`), if what it can change is
+//! near; else the alerts from its place on are computed anew, once a batch.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::entry::{Entries, Entry, FIRST, Key};
+use super::insert::Reach;
+use super::plan::{Plan, PlanKind};
+use super::summary::Summary;
+use crate::detect::window::Scanner;
+use crate::model::{ActId, AlertId, ClusterId, Finding, GroupKey, TenantId, Timestamp};
+
+/// Entries up to which an act is looked for one by one.
+const LINEAR_MAX: usize = 32;
+
+/// An alert as far as it is known.
+#[derive(Debug)]
+pub(super) struct Anchored {
+    pub(super) id: AlertId,
+    /// The end of its earliest qualifying window.
+    pub(super) anchor: Key,
+    pub(super) bucket_end: i64,
+    /// The last entry that contributes.
+    pub(super) upto: Key,
+    pub(super) summary: Summary,
+    /// Fingerprint of what was last put out; 0 for never.
+    pub(super) shown: u64,
+}
+
+/// A window that meets its rule's bound: where it ends, and the entries in it.
+struct Window {
+    end: Key,
+    first: usize,
+    last: usize,
+}
+
+/// Entries and alerts of one group.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) tenant: TenantId,
+    pub(super) cluster: ClusterId,
+    pub(super) key: GroupKey,
+    pub(super) entries: Entries,
+    pending: Vec<Entry>,
+    /// Where the entry of an act stands, once there are many.
+    acts: Option<HashMap<(u16, ActId), Key, RandomState>>,
+    pub(super) alerts: Vec<Anchored>,
+    pub(super) scanner: Option<Scanner>,
+    /// Entries up to this time may be gone.
+    floor: i64,
+    /// Entries up to this time were dropped for a limit. What comes for it again must not count twice, so it does not count.
+    capped: i64,
+    pub(super) is_dirty: bool,
+}
+
+impl Group {
+    pub(super) fn new(tenant: TenantId, cluster: ClusterId, key: GroupKey) -> Self {
+        Self {
+            tenant,
+            cluster,
+            key,
+            entries: Entries::new(),
+            pending: Vec::new(),
+            acts: None,
+            alerts: Vec::new(),
+            scanner: None,
+            floor: i64::MIN,
+            capped: i64::MIN,
+            is_dirty: false,
+        }
+    }
+
+    /// The newest time it has seen.
+    pub(super) fn newest(&self) -> i64 {
+        self.entries.back().map_or(i64::MIN, |entry| entry.time)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Time of the oldest entry.
+    pub(super) fn oldest(&self) -> Option<i64> {
+        self.entries.front().map(|entry| entry.time)
+    }
+
+    /// The part of an entry's key that tells acts apart: a temporal rule counts an act once for each rule.
+    fn act_of(plan: &Plan, rule: u16, act: ActId) -> (u16, ActId) {
+        match plan.kind {
+            PlanKind::Temporal | PlanKind::Ordered => (rule, act),
+            PlanKind::Single | PlanKind::Count | PlanKind::Distinct => (0, act),
+        }
+    }
+
+    fn find(&self, plan: &Plan, act: (u16, ActId)) -> Option<Key> {
+        match &self.acts {
+            Some(acts) => acts.get(&act).copied(),
+            None => self.entries.iter().find(|entry| Self::act_of(plan, entry.rule, entry.act) == act).map(Entry::key),
+        }
+    }
+
+    /// Whether the group already has this act by this event or an earlier one, or may have had it.
+    pub(super) fn knows(&self, plan: &Plan, rule: u16, act: ActId, key: (i64, crate::model::EventId)) -> bool {
+        key.0 <= self.capped || self.find(plan, Self::act_of(plan, rule, act)).is_some_and(|known| (known.0, known.1) <= key)
+    }
+
+    /// Keeps an entry for the end of the batch.
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.pending.push(entry);
+    }
+
+    /// Works in what was pushed. Returns how many entries the limit cost.
+    pub(super) fn settle(&mut self, plan: &Plan, rule_id: &str, entries_max: usize, out: Option<&mut Vec<Finding>>) -> u64 {
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.sort_by_key(Entry::key);
+        let mut dirty: Option<Key> = None;
+        let mut changed: Option<usize> = None;
+        for entry in pending.drain(..) {
+            let act = Self::act_of(plan, entry.rule, entry.act);
+            let key = entry.key();
+            match self.find(plan, act) {
+                Some(known) if known <= key => continue,
+                Some(known) => {
+                    let at = self.entries.partition_point(|entry| entry.key() < known);
+                    self.entries.remove(at);
+                    dirty = Some(dirty.map_or(key, |dirty| dirty.min(key)));
+                }
+                None => {}
+            }
+            if let Some(acts) = &mut self.acts {
+                acts.insert(act, key);
+            }
+            let is_last = self.entries.back().is_none_or(|last| last.key() < key);
+            if is_last && dirty.is_none() {
+                self.entries.push_back(entry);
+                if plan.closing.is_empty()
+                    && let Some(alert) = self.append(plan, rule_id)
+                {
+                    changed = Some(changed.map_or(alert, |changed| changed.min(alert)));
+                }
+            } else {
+                let at = if is_last { self.entries.len() } else { self.entries.partition_point(|entry| entry.key() < key) };
+                self.entries.insert(at, entry);
+                let reach = if dirty.is_none() && plan.closing.is_empty() { self.insert(plan, at) } else { Reach::Far };
+                match reach {
+                    Reach::Nothing => {}
+                    Reach::Alert(alert) => changed = Some(changed.map_or(alert, |changed| changed.min(alert))),
+                    Reach::Far => dirty = Some(dirty.map_or(key, |dirty| dirty.min(key))),
+                }
+            }
+        }
+        self.pending = pending;
+        let old = match dirty {
+            Some(dirty) if plan.closing.is_empty() => {
+                let (from, old) = self.recompute(plan, rule_id, dirty);
+                changed = Some(changed.map_or(from, |changed| changed.min(from)));
+                old
+            }
+            _ => Vec::new(),
+        };
+        if let (Some(out), Some(from)) = (out, changed) {
+            self.show(plan, from, &old, out);
+        }
+        let dropped = self.cap(entries_max);
+        self.index_acts(plan);
+        dropped
+    }
+
+    fn index_acts(&mut self, plan: &Plan) {
+        if self.acts.is_none() && self.entries.len() > LINEAR_MAX {
+            self.acts = Some(self.entries.iter().map(|entry| (Self::act_of(plan, entry.rule, entry.act), entry.key())).collect());
+        }
+    }
+
+    /// The first entry that a window ending at this time can hold.
+    pub(super) fn window_start(&self, plan: &Plan, time: i64) -> usize {
+        match plan.kind {
+            PlanKind::Single => self.entries.partition_point(|entry| entry.time < time),
+            _ => self.entries.partition_point(|entry| entry.time <= time.saturating_sub(plan.span)),
+        }
+    }
+
+    /// The last entry is new. Returns the alert that it changed.
+    fn append(&mut self, plan: &Plan, rule_id: &str) -> Option<usize> {
+        let at = self.entries.len() - 1;
+        let mut scanner = match self.scanner.take() {
+            Some(scanner) => scanner,
+            None => {
+                let start = self.window_start(plan, self.entries[at].time);
+                let mut scanner = Scanner::at(start, plan);
+                // The window of a mere count is no more than its first entry.
+                let walk = if matches!(plan.kind, PlanKind::Single | PlanKind::Count) { at..at } else { start..at };
+                for before in walk {
+                    scanner.push(&self.entries, before, plan);
+                }
+                scanner
+            }
+        };
+        let first = scanner.push(&self.entries, at, plan);
+        self.scanner = Some(scanner);
+        self.entries[at].is_end = first.is_some();
+        let end = self.entries[at].key();
+        first.and_then(|first| self.end(plan, rule_id, &Window { end, first, last: at }))
+    }
+
+    /// A qualifying window, in order of ends: extends the last alert or anchors the next. Returns the alert that it changed.
+    fn end(&mut self, plan: &Plan, rule_id: &str, window: &Window) -> Option<usize> {
+        let absorbs = |alert: &Anchored| window.end.0.saturating_sub(plan.span) < alert.bucket_end;
+        match self.alerts.last() {
+            Some(alert) if window.end < alert.anchor => return None,
+            Some(alert) if absorbs(alert) => {}
+            _ => {
+                let start = Timestamp::from_nanos(window.end.0).bucket(crate::model::Duration(plan.bucket));
+                let id = super::alert_id(&self.tenant, &self.cluster, rule_id, &self.key, &start.nanos().to_le_bytes());
+                self.alerts.push(Anchored {
+                    id,
+                    anchor: window.end,
+                    bucket_end: start.nanos().saturating_add(plan.bucket),
+                    upto: FIRST,
+                    summary: Summary::default(),
+                    shown: 0,
+                });
+            }
+        }
+        let at = self.alerts.len() - 1;
+        let alert = self.alerts.get_mut(at)?;
+        // Entries are added in order, so what is not after the last one added has been.
+        let known = self.entries.partition_point(|entry| entry.key() <= alert.upto);
+        for at in window.first.max(known)..=window.last {
+            alert.summary.add(&self.entries[at], plan);
+            alert.upto = alert.upto.max(self.entries[at].key());
+        }
+        Some(at)
+    }
+
+    /// Whether entries that contributed to the alert may be gone.
+    fn is_sealed(&self, plan: &Plan, alert: &Anchored) -> bool {
+        alert.anchor.0.saturating_sub(plan.span) <= self.floor
+    }
+
+    /// Splits off the alerts that a change at this point can touch, and makes the last one that stays ready to be built up again.
+    fn cut_alerts(&mut self, plan: &Plan, dirty: Key) -> Vec<Anchored> {
+        let mut keep = self.alerts.partition_point(|alert| alert.anchor < dirty);
+        while self.alerts.get(keep).is_some_and(|alert| self.is_sealed(plan, alert)) {
+            keep += 1;
+        }
+        self.alerts.split_off(keep)
+    }
+
+    /// Computes anew what an entry at this point can change. Returns the first alert that may differ, and those that were there before.
+    fn recompute(&mut self, plan: &Plan, rule_id: &str, dirty: Key) -> (usize, Vec<Anchored>) {
+        let old = self.cut_alerts(plan, dirty);
+        let from = self.alerts.len().saturating_sub(1);
+        let start = match self.alerts.last() {
+            Some(last) if self.is_sealed(plan, last) => self.window_start(plan, last.upto.0.min(dirty.0)),
+            Some(last) => self.window_start(plan, last.anchor.0),
+            None => self.window_start(plan, dirty.0),
+        };
+        let is_open = self.alerts.last().is_some_and(|last| !self.is_sealed(plan, last));
+        if let Some(last) = self.alerts.last_mut().filter(|_| is_open) {
+            last.summary = Summary::default();
+            last.upto = FIRST;
+        }
+        // Windows of earlier ends may be cut by where the walk starts: what is known of those stays.
+        let known_before = self.alerts.last().filter(|_| is_open).map_or(dirty, |last| last.anchor);
+        let mut scanner = Scanner::at(start, plan);
+        for at in start..self.entries.len() {
+            let first = scanner.push(&self.entries, at, plan);
+            let end = self.entries[at].key();
+            if end >= known_before {
+                self.entries[at].is_end = first.is_some();
+            }
+            if let Some(first) = first {
+                self.end(plan, rule_id, &Window { end, first, last: at });
+            }
+        }
+        self.scanner = Some(scanner);
+        (from, old)
+    }
+
+    /// For rules whose windows must close first: judges every window that has closed by this time. Windows begin at the first entry that
+    /// no earlier window holds, and are one span long. Returns when the next one closes.
+    pub(super) fn close(&mut self, plan: &Plan, rule_id: &str, closed: i64, out: Option<&mut Vec<Finding>>) -> Option<i64> {
+        let sealed = self.alerts.partition_point(|alert| self.is_sealed(plan, alert));
+        let old = self.alerts.split_off(sealed);
+        let mut first = 0;
+        let mut next = None;
+        while let Some(entry) = self.entries.get(first) {
+            let end = entry.time.saturating_add(plan.span);
+            if end > closed {
+                next = Some(end);
+                break;
+            }
+            let key = (end, entry.id, 0);
+            let after = self.entries.partition_point(|entry| entry.time < end).max(first + 1);
+            let count = self.count(plan, first, after) as f64;
+            if plan.closing.iter().all(|(op, bound)| op.holds(count, *bound)) {
+                self.end(plan, rule_id, &Window { end: key, first, last: after - 1 });
+            }
+            first = after;
+        }
+        if let Some(out) = out {
+            self.show(plan, sealed.saturating_sub(1), &old, out);
+        }
+        next
+    }
+
+    fn count(&self, plan: &Plan, first: usize, after: usize) -> usize {
+        if plan.kind != PlanKind::Distinct {
+            return after - first;
+        }
+        let mut values: Vec<u64> = self.entries.range(first..after).flat_map(|entry| entry.values.iter().copied()).collect();
+        values.sort_unstable();
+        values.dedup();
+        values.len()
+    }
+
+    /// Drops the oldest entries beyond the limit, an eighth at a time. Returns how many.
+    fn cap(&mut self, entries_max: usize) -> u64 {
+        if self.entries.len() <= entries_max {
+            return 0;
+        }
+        let dropped = self.drop_front(self.entries.len() - (entries_max - entries_max / 8).max(1));
+        self.capped = self.floor;
+        dropped
+    }
+
+    fn drop_front(&mut self, count: usize) -> u64 {
+        let Some(last) = count.checked_sub(1).and_then(|last| self.entries.get(last)) else { return 0 };
+        self.floor = self.floor.max(last.time);
+        self.entries.drain(..count);
+        if self.scanner.as_mut().is_some_and(|scanner| !scanner.shift(count)) {
+            self.scanner = None;
+        }
+        // The map is built anew without the acts that are gone.
+        self.acts = None;
+        count as u64
+    }
+
+    /// Lets go of what no event that is still to come can change. False if nothing is left.
+    pub(super) fn expire(&mut self, plan: &Plan, horizon: i64) -> bool {
+        let mut count = self.entries.partition_point(|entry| entry.time < horizon);
+        if !plan.closing.is_empty() {
+            // Whole windows only: the next one has to begin where it would have.
+            let mut whole = 0;
+            while let Some(entry) = self.entries.get(whole).filter(|entry| entry.time.saturating_add(plan.span) <= horizon) {
+                let end = entry.time.saturating_add(plan.span);
+                whole = self.entries.partition_point(|entry| entry.time < end).max(whole + 1);
+            }
+            count = whole;
+        }
+        self.drop_front(count);
+        self.index_acts(plan);
+        let gone = self.alerts.partition_point(|alert| alert.bucket_end.saturating_add(plan.span) <= horizon);
+        self.alerts.drain(..gone.min(self.alerts.len()));
+        !self.entries.is_empty()
+    }
+}

@@ -1,0 +1,57 @@
+//! From a group's alerts to findings.
+
+use std::sync::Arc;
+
+use super::group::{Anchored, Group};
+use super::plan::Plan;
+use crate::model::{AlertId, Finding, Timestamp};
+
+impl Group {
+    /// Puts out every alert from this one on that differs from what was last put out, and what has become of `old` ones.
+    pub(super) fn show(&mut self, plan: &Plan, from: usize, old: &[Anchored], out: &mut Vec<Finding>) {
+        for at in from..self.alerts.len() {
+            let alert = &mut self.alerts[at];
+            if let Some(before) = old.iter().find(|before| before.id == alert.id) {
+                alert.shown = before.shown;
+            }
+            let fingerprint = alert.summary.fingerprint();
+            if std::mem::replace(&mut alert.shown, fingerprint) != fingerprint {
+                out.push(self.finding(plan, &self.alerts[at], None));
+            }
+        }
+        for before in old.iter().filter(|before| before.shown != 0) {
+            let is_there = self.alerts.iter().any(|alert| alert.id == before.id);
+            // Where an earlier stage of an act broke the only window, no alert is left to point to: then it points to itself.
+            let holder = self.alerts.iter().rev().find(|alert| alert.anchor <= before.anchor).or(self.alerts.first());
+            if !is_there {
+                out.push(self.finding(plan, before, Some(holder.map_or(before.id, |holder| holder.id))));
+            }
+        }
+    }
+
+    /// Puts out everything that has not been.
+    pub(super) fn show_all(&mut self, plan: &Plan, out: &mut Vec<Finding>) {
+        self.show(plan, 0, &[], out);
+    }
+
+    fn finding(&self, plan: &Plan, alert: &Anchored, superseded_by: Option<AlertId>) -> Finding {
+        let summary = &alert.summary;
+        Finding {
+            id: alert.id,
+            rule: Arc::clone(&plan.header),
+            tenant: self.tenant.clone(),
+            cluster: self.cluster.clone(),
+            group: self.key.clone(),
+            title: summary.title(plan),
+            first: Timestamp::from_nanos(summary.first),
+            last: Timestamp::from_nanos(summary.last),
+            count: summary.count,
+            events: summary.events(),
+            entities: summary.entities(),
+            steps: summary.steps(),
+            late: summary.is_late,
+            evidence_gaps: Vec::new(),
+            superseded_by,
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The engine: events in, findings out. Pure: it is told the time, as watermarks.
+//!
+//! [`Engine::process`] may be given any batches in any order. In a running service findings come out as they change; in a finite
+//! replay no record is too late, so nothing is final before the end and everything comes out of [`Engine::finish`].
+
+#[cfg(test)]
+mod acceptance;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::correlate::entry::Entry;
+use super::correlate::plan::Plan;
+use super::correlate::{Admission, Correlator, alert_id};
+pub use super::correlate::{ENTITIES_MAX, EVENTS_MAX, Limits, STEPS_MAX};
+use super::matcher::{Matcher, Refused};
+use super::rule::{Body, LogSource, Piece, Rule, RuleSet};
+use super::witness::Witness;
+use crate::model::{Duration, Event, FieldRef, Finding, Timestamp};
+
+/// How far an event's clock may run ahead of ours. Past it the event counts for the time it was received.
+pub const FUTURE_MAX: Duration = Duration::minutes(5);
+
+/// How an engine runs.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// How much older than the watermark an event may be without being late. State is kept for so long.
+    pub lateness: Duration,
+    /// A finite replay: nothing is too late, nothing is in the future, nothing expires; findings come out at the end.
+    pub is_finite: bool,
+    /// One finding for each event that matches a single rule, at once and whether it was seen before or not, instead of grouped ones.
+    /// Correlations stay as they are.
+    pub per_event: bool,
+    pub limits: Limits,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self { lateness: Duration::minutes(10), is_finite: false, per_event: false, limits: Limits::default() }
+    }
+}
+
+/// What the engine counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    pub events: u64,
+    /// Matching events, by index of the rule.
+    pub matches: Vec<u64>,
+    /// Conditions evaluated.
+    pub evaluations: u64,
+    /// Rules that nothing leads to: evaluated on every event of their kind.
+    pub always_evaluated: usize,
+    pub groups_live: usize,
+    pub groups_evicted: u64,
+    pub entries_dropped: u64,
+    /// Matching events older than the lateness allows.
+    pub late: u64,
+    /// Matching events whose clock ran ahead and that count for the time they were received.
+    pub clamped: u64,
+}
+
+/// Where matches of a rule go.
+#[derive(Debug, Clone, Copy)]
+struct Feed {
+    correlator: usize,
+    /// Position among the rules that the correlation refers to.
+    position: u16,
+}
+
+/// All rules in force, and their state.
+#[derive(Debug)]
+pub struct Engine {
+    rules: Arc<RuleSet>,
+    settings: EngineSettings,
+    matcher: Matcher,
+    correlators: Vec<Correlator>,
+    /// By index of the rule.
+    feeds: Vec<Vec<Feed>>,
+    /// By index of the rule: the fields that titles of its alerts name.
+    wanted: Vec<Vec<FieldRef>>,
+    refused: Vec<Refused>,
+    watermark: Option<Timestamp>,
+    found: Vec<u32>,
+    stats: EngineStats,
+}
+
+impl Engine {
+    /// Compiles a rule set. Rules that cannot be run are left out and listed by [`Engine::refused`].
+    pub fn new(rules: Arc<RuleSet>, settings: EngineSettings) -> Self {
+        let (matcher, mut refused) = Matcher::new(&rules);
+        let mut engine = Self {
+            feeds: vec![Vec::new(); rules.rules.len()],
+            wanted: vec![Vec::new(); rules.rules.len()],
+            stats: EngineStats { matches: vec![0; rules.rules.len()], ..EngineStats::default() },
+            settings,
+            matcher,
+            correlators: Vec::new(),
+            refused: Vec::new(),
+            watermark: None,
+            found: Vec::new(),
+            rules: Arc::clone(&rules),
+        };
+        for (at, rule) in rules.rules.iter().enumerate() {
+            let is_out = matches!(rule.logsource, LogSource::NotApplicable(_)) || rule.is_silent || refused.iter().any(|refused| refused.rule == at);
+            if is_out {
+                continue;
+            }
+            if let Err(reason) = engine.add(at, rule, &refused) {
+                refused.push(Refused { rule: at, reason });
+            }
+        }
+        refused.sort_by_key(|refused| refused.rule);
+        engine.refused = refused;
+        engine
+    }
+
+    fn add(&mut self, at: usize, rule: &Rule, refused: &[Refused]) -> Result<(), String> {
+        let plan = Plan::new(rule)?;
+        let referred: Vec<usize> = match &rule.body {
+            Body::Single(_) => vec![at],
+            Body::Correlation(correlation) => correlation.rules.clone(),
+        };
+        for other in &referred {
+            let Some(other_rule) = self.rules.rules.get(*other) else { return Err("it refers to a rule that is not there".to_owned()) };
+            if *other != at && matches!(other_rule.body, Body::Correlation(_)) {
+                return Err(format!("it refers to `{}`, a correlation: correlations of correlations are not supported", other_rule.header.id));
+            }
+            if refused.iter().any(|refused| refused.rule == *other) {
+                return Err(format!("it refers to `{}`, which cannot be run", other_rule.header.id));
+            }
+        }
+        let named = plan.title.iter().flat_map(|title| &title.0).filter_map(|piece| match piece {
+            Piece::Field(field) => Some(field.clone()),
+            Piece::Text(_) => None,
+        });
+        for field in named {
+            for other in &referred {
+                if !self.wanted[*other].contains(&field) {
+                    self.wanted[*other].push(field.clone());
+                }
+            }
+        }
+        for (position, other) in (0..u16::MAX).zip(&referred) {
+            self.feeds[*other].push(Feed { correlator: self.correlators.len(), position });
+        }
+        self.correlators.push(Correlator::new(plan));
+        Ok(())
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// Rules that are not run, and why.
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
+
+    /// Takes a batch, in any order. Puts out each alert whose content changed, once.
+    pub fn process(&mut self, events: &[Event], out: &mut Vec<Finding>) {
+        let mut found = std::mem::take(&mut self.found);
+        for event in events {
+            self.matcher.find(event, &mut found);
+            if !found.is_empty() {
+                self.feed(event, &found, out);
+            }
+        }
+        self.stats.events += events.len() as u64;
+        self.found = found;
+        let is_finite = self.settings.is_finite;
+        for correlator in &mut self.correlators {
+            correlator.settle(&self.settings.limits, (!is_finite).then_some(&mut *out));
+        }
+    }
+
+    /// The time an event counts for, and whether it came late.
+    fn time_of(&mut self, event: &Event) -> (Timestamp, bool) {
+        if self.settings.is_finite {
+            return (event.time, false);
+        }
+        let is_ahead = event.time > event.origin.received.plus(FUTURE_MAX);
+        self.stats.clamped += u64::from(is_ahead);
+        let time = if is_ahead { event.origin.received } else { event.time };
+        let is_late = self.watermark.is_some_and(|watermark| time < watermark.minus(self.settings.lateness));
+        self.stats.late += u64::from(is_late);
+        (time, is_late)
+    }
+
+    fn feed(&mut self, event: &Event, found: &[u32], out: &mut Vec<Finding>) {
+        let (time, is_late) = self.time_of(event);
+        for rule in found {
+            let rule = *rule as usize;
+            self.stats.matches[rule] += 1;
+            let mut witness: Option<Arc<Witness>> = None;
+            for feed in 0..self.feeds[rule].len() {
+                let Feed { correlator: at, position } = self.feeds[rule][feed];
+                let is_single = matches!(self.correlators[at].plan.kind, super::correlate::plan::PlanKind::Single);
+                if is_single && self.settings.per_event {
+                    let witness = self.witness(&mut witness, event, rule, time);
+                    out.extend(self.lone(at, event, time, is_late, &witness));
+                    continue;
+                }
+                let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos()) else { continue };
+                let witness = self.witness(&mut witness, event, rule, time);
+                let entry = Entry { time: time.nanos(), id: event.id, act: event.act, rule: position, is_late, is_end: false, values, witness };
+                self.correlators[at].push(group, entry);
+            }
+        }
+    }
+
+    fn witness(&mut self, known: &mut Option<Arc<Witness>>, event: &Event, rule: usize, time: Timestamp) -> Arc<Witness> {
+        let Self { matcher, wanted, rules, .. } = self;
+        let make = || {
+            let matched = matcher.evidence(event, u32::try_from(rule).unwrap_or(u32::MAX));
+            Arc::new(Witness::new(&rules.rules[rule].header, event, time, matched, &wanted[rule]))
+        };
+        Arc::clone(known.get_or_insert_with(make))
+    }
+
+    /// A finding for one event alone.
+    fn lone(&self, at: usize, event: &Event, time: Timestamp, late: bool, witness: &Witness) -> Option<Finding> {
+        let correlator = self.correlators.get(at)?;
+        let plan = &correlator.plan;
+        let group = correlator.group_key(event, 0)?;
+        let title = match &plan.title {
+            Some(template) => super::title::fill(template, |name| witness.value(name)),
+            None => plan.plain_title().to_owned(),
+        };
+        let mut entities: Vec<String> = witness.entities.iter().map(|entity| entity.as_ref().to_owned()).collect();
+        entities.sort();
+        Some(Finding {
+            id: alert_id(&event.tenant, &event.cluster, &plan.header.id, &group, &event.id.0),
+            rule: Arc::clone(&plan.header),
+            tenant: event.tenant.clone(),
+            cluster: event.cluster.clone(),
+            group,
+            title,
+            first: time,
+            last: time,
+            count: 1,
+            events: vec![event.id],
+            entities,
+            steps: vec![witness.step()],
+            late,
+            evidence_gaps: Vec::new(),
+            superseded_by: None,
+        })
+    }
+
+    /// The watermark of the sources has come so far; it never goes back. Judges windows that have closed (`lt`, `lte`, `eq`, `neq`)
+    /// once no event within the lateness can change them, and lets go of state that none can change. A finite replay ignores it.
+    pub fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Finding>) {
+        if self.settings.is_finite || self.watermark.is_some_and(|known| known >= watermark) {
+            return;
+        }
+        self.watermark = Some(watermark);
+        let lateness = self.settings.lateness;
+        for correlator in &mut self.correlators {
+            correlator.advance(watermark.minus(lateness).nanos(), lateness.0, out);
+        }
+    }
+
+    /// The end of a finite replay: closes all windows. Findings come out in order of time.
+    pub fn finish(&mut self, out: &mut Vec<Finding>) {
+        let from = out.len();
+        for correlator in &mut self.correlators {
+            correlator.finish(out);
+        }
+        if let Some(added) = out.get_mut(from..) {
+            added.sort_by_key(|finding| (finding.first, finding.last, finding.id));
+        }
+    }
+
+    /// What a rule reads and compiles to, for people.
+    pub fn explain(&self, rule: usize) -> String {
+        let Some(known) = self.rules.rules.get(rule) else { return format!("there is no rule {rule}\n") };
+        let refused = self.refused.iter().find(|refused| refused.rule == rule).map(|refused| refused.reason.as_str());
+        super::explain::explain(&self.rules, known, refused, self.matcher.explain(rule))
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> EngineStats {
+        let mut stats = self.stats.clone();
+        stats.evaluations = self.matcher.evaluations();
+        stats.always_evaluated = self.matcher.always().count();
+        for correlator in &self.correlators {
+            stats.groups_live += correlator.groups_live();
+            stats.groups_evicted += correlator.losses.groups_evicted;
+            stats.entries_dropped += correlator.losses.entries_dropped;
+        }
+        stats
+    }
+
+    /// Matches by rule id, for metrics; rules that never matched are left out.
+    pub fn matches_by_rule(&self) -> BTreeMap<&str, u64> {
+        let rules = self.rules.rules.iter().map(|rule| rule.header.id.as_str());
+        rules.zip(self.stats.matches.iter().copied()).filter(|(_, matches)| *matches > 0).collect()
+    }
+}

@@ -1,0 +1,41 @@
+//! What a rule reads and compiles to, in words.
+
+use std::fmt::Write as _;
+
+use super::rule::{Body, LogSource, Rule, RuleSet};
+
+/// Tells of one rule. `compiled` is what the matcher says of a single rule.
+pub(super) fn explain(set: &RuleSet, rule: &Rule, refused: Option<&str>, compiled: Option<String>) -> String {
+    let mut out = format!("{} ({})\n{}:{}\n", rule.header.title, rule.header.id, rule.file, rule.line);
+    match &rule.logsource {
+        LogSource::Any => out.push_str("events: of any kind\n"),
+        LogSource::Kind(kind) => {
+            let _ = writeln!(out, "events: {}", kind.name());
+        }
+        LogSource::NotApplicable(source) => {
+            let _ = writeln!(out, "not applicable: log source {source}");
+        }
+    }
+    if let Some(reason) = refused {
+        let _ = writeln!(out, "not run: {reason}");
+    }
+    if rule.is_silent {
+        out.push_str("raises no alert of its own: correlations refer to it\n");
+    }
+    if let Body::Correlation(correlation) = &rule.body {
+        let _ = writeln!(out, "{:?} over {} s of", correlation.kind, correlation.timespan.0 / 1_000_000_000);
+        for (position, at) in correlation.rules.iter().enumerate() {
+            let id = set.rules.get(*at).map_or("?", |rule| rule.header.id.as_str());
+            let fields: Vec<&str> = correlation.group_by.iter().filter_map(|field| Some(field.fields.get(position)?.name())).collect();
+            let _ = writeln!(out, "  {id} by {}", if fields.is_empty() { "cluster".to_owned() } else { fields.join(", ") });
+        }
+        for (op, bound) in &correlation.bounds {
+            let _ = writeln!(out, "  {op:?} {bound}");
+        }
+        for field in &correlation.count_fields {
+            let _ = writeln!(out, "  counts {}", field.name());
+        }
+    }
+    out.push_str(compiled.as_deref().unwrap_or_default());
+    out
+}

@@ -1,0 +1,411 @@
+//! Which rules an event matches. Rules are compiled to shared predicates; nothing here loops over rules.
+//!
+//! An event's values set the bits of predicates; each rule is reached through a set of predicates of which one must hold, chosen
+//! by a guess first and then by what traffic shows; only rules so reached are evaluated, on bits. No allocation once warm.
+//!
+//! Decided here: a test holds when any element of a list passes it; `|all` asks each test of any element; `not` turns a whole item
+//! round. `null` holds when the field is missing or any of its elements is null. A lone `*` is any value but null, an object
+//! included; of a list its elements count. Keywords look at string and number values, never at keys. Case folds character by character.
+
+mod access;
+mod check;
+mod compile;
+mod program;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use self::check::Check;
+use self::compile::{Builder, KEYWORDS, Predicate, Tables, kind_bit};
+use super::fold::{cut, fold_into, stands};
+use super::prefilter::Bits;
+use super::rule::RuleSet;
+use crate::model::{Event, FieldRef, LeafKind, Match, Value, ValueKind};
+
+/// Values of a match that are kept as evidence.
+pub const MATCHED_MAX: usize = 16;
+/// Bytes of a value that are kept.
+pub const VALUE_BYTES_MAX: usize = 256;
+/// Values of a field that are compared with another field's.
+const FIELDREF_VALUES_MAX: usize = 100;
+/// Events after which the choice of access predicates is looked at first; then ever more rarely.
+const LEARN_FIRST: u64 = 512;
+/// Events between two looks, at most.
+const LEARN_EVERY_MAX: u64 = 1 << 17;
+
+/// A rule that cannot be run, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Index in the rule set.
+    pub rule: usize,
+    pub reason: String,
+}
+
+/// What changes from event to event.
+#[derive(Debug, Default)]
+struct Scratch {
+    bits: Bits,
+    /// Late predicates: 0 not asked, 1 no, 2 yes.
+    memo: Vec<u8>,
+    asked: Vec<u32>,
+    folded: String,
+    other: String,
+    /// For each compiled rule, the number of the event that last made it a candidate.
+    seen: Vec<u64>,
+    candidates: Vec<u32>,
+}
+
+/// The way from predicates to rules.
+#[derive(Debug, Default)]
+struct Routes {
+    /// For each predicate, where its rules start; one more than predicates.
+    starts: Vec<u32>,
+    rules: Vec<u32>,
+    /// Compiled rules with no access predicate.
+    always: Vec<u32>,
+    /// For each compiled rule, the set it was given.
+    access: Vec<Vec<u32>>,
+}
+
+/// All single rules, compiled.
+#[derive(Debug)]
+pub struct Matcher {
+    tables: Tables,
+    routes: Routes,
+    scratch: Scratch,
+    hits: Vec<u64>,
+    events: u64,
+    /// Events since the counters were last halved.
+    observed: u64,
+    learn_at: u64,
+    learn_every: u64,
+    evaluations: u64,
+}
+
+impl Matcher {
+    /// Compiles the single rules of a set; those that cannot be run come back with the reason.
+    pub fn new(set: &RuleSet) -> (Self, Vec<Refused>) {
+        let mut builder = Builder::new();
+        let mut refused = Vec::new();
+        for (at, rule) in set.rules.iter().enumerate() {
+            if let Err(reason) = builder.add(at, rule) {
+                refused.push(Refused { rule: at, reason });
+            }
+        }
+        let tables = builder.build();
+        let scratch = Scratch {
+            bits: Bits::with_size(tables.predicates.len()),
+            memo: vec![0; tables.predicates.len()],
+            seen: vec![0; tables.rules.len()],
+            ..Scratch::default()
+        };
+        let mut matcher = Self {
+            hits: vec![0; tables.predicates.len()],
+            tables,
+            routes: Routes::default(),
+            scratch,
+            events: 0,
+            observed: 0,
+            learn_at: LEARN_FIRST,
+            learn_every: LEARN_FIRST,
+            evaluations: 0,
+        };
+        matcher.route();
+        (matcher, refused)
+    }
+
+    /// How many conditions were evaluated so far.
+    pub fn evaluations(&self) -> u64 {
+        self.evaluations
+    }
+
+    /// Rules (indices in the set) that are evaluated on every event of their kind.
+    pub fn always(&self) -> impl Iterator<Item = usize> {
+        self.routes.always.iter().map(|at| self.tables.rules[*at as usize].rule as usize)
+    }
+
+    /// Puts the indices of the rules that match into `out`, in the order of the set.
+    pub fn find(&mut self, event: &Event, out: &mut Vec<u32>) {
+        out.clear();
+        self.clear();
+        self.events += 1;
+        self.observed += 1;
+        self.touch(event);
+        let Self { routes, scratch, hits, .. } = self;
+        let kind = kind_bit(event.kind);
+        scratch.candidates.clear();
+        scratch.candidates.extend_from_slice(&routes.always);
+        for predicate in &scratch.bits.touched {
+            let predicate = *predicate as usize;
+            hits[predicate] += 1;
+            let (start, end) = (routes.starts[predicate] as usize, routes.starts[predicate + 1] as usize);
+            for rule in &routes.rules[start..end] {
+                let seen = &mut scratch.seen[*rule as usize];
+                if *seen != self.events {
+                    *seen = self.events;
+                    scratch.candidates.push(*rule);
+                }
+            }
+        }
+        for candidate in 0..self.scratch.candidates.len() {
+            let rule = &self.tables.rules[self.scratch.candidates[candidate] as usize];
+            if rule.kinds & kind == 0 {
+                continue;
+            }
+            self.evaluations += 1;
+            let (node, rule) = (rule.node, rule.rule);
+            if self.eval(event, node) {
+                out.push(rule);
+            }
+        }
+        out.sort_unstable();
+        if self.events >= self.learn_at {
+            self.learn();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.scratch.bits.clear();
+        for predicate in self.scratch.asked.drain(..) {
+            self.scratch.memo[predicate as usize] = 0;
+        }
+    }
+
+    /// Sets the bits of every quick predicate that holds.
+    fn touch(&mut self, event: &Event) {
+        let Self { tables, scratch, .. } = self;
+        let Scratch { bits, folded, .. } = scratch;
+        let keywords = tables.wants_keywords.then(|| &tables.slots[KEYWORDS as usize].index);
+        for leaf in event.doc.leaves() {
+            if let Some((_, slot)) = tables.paths.find(leaf.path.0, |(path, _)| *path == leaf.path.0) {
+                let index = &tables.slots[*slot as usize].index;
+                match leaf.kind {
+                    LeafKind::EmptyObject | LeafKind::EmptyArray => index.present(false, bits),
+                    _ => index.touch(event.doc.value(leaf), bits, folded),
+                }
+            }
+            if let Some(index) = keywords
+                && matches!(leaf.kind, LeafKind::Text | LeafKind::Raw | LeafKind::Number)
+            {
+                index.touch(event.doc.value(leaf), bits, folded);
+            }
+        }
+        if tables.wants_containers {
+            for container in event.doc.containers() {
+                if let Some((_, slot)) = tables.paths.find(container.path.0, |(path, _)| *path == container.path.0) {
+                    tables.slots[*slot as usize].index.present(!container.is_array, bits);
+                }
+            }
+        }
+        for (field, value) in event.facts.iter(&event.doc) {
+            if let Some(Some(slot)) = tables.facts.get(field as usize) {
+                tables.slots[*slot as usize].index.touch(value, bits, folded);
+            }
+        }
+    }
+
+    fn eval(&mut self, event: &Event, node: u32) -> bool {
+        let Self { tables, scratch, .. } = self;
+        let Scratch { bits, memo, asked, folded, other, .. } = scratch;
+        let mut late = |predicate: u32| {
+            let known = &mut memo[predicate as usize];
+            if *known == 0 {
+                *known = 1 + u8::from(holds_late(tables, &tables.predicates[predicate as usize], event, folded, other));
+                asked.push(predicate);
+            }
+            *known == 2
+        };
+        tables.program.eval(node, &|predicate| bits.has(predicate), &mut late)
+    }
+
+    /// The values that made a rule match. To be asked right after [`Matcher::find`], of the same event.
+    pub fn evidence(&mut self, event: &Event, rule: u32) -> Vec<Match> {
+        let mut out = Vec::new();
+        let Ok(at) = self.tables.rules.binary_search_by_key(&rule, |compiled| compiled.rule) else { return out };
+        for selection in 0..self.tables.rules[at].evidence.len() {
+            let node = self.tables.rules[at].evidence[selection].node;
+            if !self.eval(event, node) {
+                continue;
+            }
+            let evidence = &self.tables.rules[at].evidence[selection];
+            for predicate in &evidence.shown {
+                if out.len() >= MATCHED_MAX {
+                    return out;
+                }
+                let predicate = &self.tables.predicates[*predicate as usize];
+                let Scratch { folded, other, .. } = &mut self.scratch;
+                if let Some((field, value)) = first_holding(&self.tables, predicate, event, folded, other) {
+                    let found = Match { selection: evidence.name.to_string(), field, value };
+                    if !out.contains(&found) {
+                        out.push(found);
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// Chooses access predicates by what traffic has shown, and looks again later.
+    fn learn(&mut self) {
+        self.route();
+        for hits in &mut self.hits {
+            *hits /= 2;
+        }
+        self.observed /= 2;
+        self.learn_every = (self.learn_every * 4).min(LEARN_EVERY_MAX);
+        self.learn_at = self.events + self.learn_every;
+    }
+
+    fn route(&mut self) {
+        let Self { tables, hits, observed, .. } = self;
+        // A guess first (a predicate that many rules share, or of few letters, is a common one), then the share of events it held for.
+        let cost = |predicate: u32| {
+            let guess = guess(&tables.predicates[predicate as usize]);
+            let seen = hits[predicate as usize] as f64;
+            if *observed == 0 { guess } else { seen / *observed as f64 * 1e6 + guess }
+        };
+        let mut routes = Routes::default();
+        let mut per_predicate: Vec<Vec<u32>> = vec![Vec::new(); tables.predicates.len()];
+        for (at, rule) in tables.rules.iter().enumerate() {
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            match access::rarest(&tables.program, rule.node, &cost) {
+                Some((_, members)) => {
+                    members.iter().for_each(|predicate| per_predicate[*predicate as usize].push(at));
+                    routes.access.push(members);
+                }
+                None => {
+                    routes.always.push(at);
+                    routes.access.push(Vec::new());
+                }
+            }
+        }
+        for rules in per_predicate {
+            routes.starts.push(u32::try_from(routes.rules.len()).unwrap_or(u32::MAX));
+            routes.rules.extend(rules);
+        }
+        routes.starts.push(u32::try_from(routes.rules.len()).unwrap_or(u32::MAX));
+        self.routes = routes;
+    }
+
+    /// What a rule reads and compiles to; `None` if it was refused, does not apply or is a correlation.
+    pub fn explain(&self, rule: usize) -> Option<String> {
+        let at = self.tables.rules.iter().position(|compiled| compiled.rule as usize == rule)?;
+        let mut used = Vec::new();
+        self.tables.program.predicates(self.tables.rules[at].node, &mut used);
+        used.sort_unstable();
+        used.dedup();
+        let mut fields: Vec<&str> = used.iter().map(|predicate| self.field_name(*predicate)).collect();
+        fields.sort_unstable();
+        fields.dedup();
+        let mut out = format!("reads: {}\npredicates:\n", fields.join(", "));
+        for predicate in &used {
+            let shared = self.tables.predicates[*predicate as usize].uses;
+            let _ = writeln!(out, "  {} (rules that share it: {shared})", self.show(*predicate));
+        }
+        match self.routes.access[at].as_slice() {
+            [] => out.push_str("access: none, evaluated on every event of its kind\n"),
+            access => {
+                out.push_str("access: evaluated only if one of these holds\n");
+                for predicate in access {
+                    let _ = writeln!(out, "  {}", self.show(*predicate));
+                }
+            }
+        }
+        Some(out)
+    }
+
+    fn field_name(&self, predicate: u32) -> &str {
+        let slot = self.tables.predicates[predicate as usize].slot;
+        self.tables.slots[slot as usize].field.as_ref().map_or("(keywords)", FieldRef::name)
+    }
+
+    fn show(&self, predicate: u32) -> String {
+        format!("{} {}", self.field_name(predicate), self.tables.predicates[predicate as usize].text)
+    }
+}
+
+/// How common a predicate is likely to be, before anything is known.
+fn guess(predicate: &Predicate) -> f64 {
+    let rules = f64::from(predicate.uses.max(1));
+    let kind = match &predicate.check {
+        Check::Text(super::rule::Place::Whole, text) => 1.0 + 4.0 / (text.len() + 1) as f64,
+        Check::Text(_, text) => 1.0 + 16.0 / (text.len() + 1) as f64,
+        Check::Cidr(_) => 10.0,
+        Check::Number(..) => 20.0,
+        Check::Null => 50.0,
+        _ => 100.0,
+    };
+    rules * kind
+}
+
+fn holds_late(tables: &Tables, predicate: &Predicate, event: &Event, folded: &mut String, other: &mut String) -> bool {
+    let values_max = if matches!(predicate.check, Check::SameAs { .. }) { FIELDREF_VALUES_MAX } else { usize::MAX };
+    let (mut holds, mut values) = (false, 0);
+    each_value(tables, predicate.slot, event, &mut |_, value| {
+        values += 1;
+        holds = holds || values <= values_max && value_holds(predicate, value, event, folded, other);
+    });
+    holds
+}
+
+/// Calls for each value of a slot, with the index of its leaf where it is a keyword's.
+fn each_value<'a>(tables: &Tables, slot: u32, event: &'a Event, to: &mut dyn FnMut(Option<usize>, Value<'a>)) {
+    match &tables.slots[slot as usize].field {
+        Some(field) => event.each(field, |value| to(None, value)),
+        None => {
+            for (at, leaf) in event.doc.leaves().iter().enumerate() {
+                if matches!(leaf.kind, LeafKind::Text | LeafKind::Raw | LeafKind::Number) {
+                    to(Some(at), event.doc.value(leaf));
+                }
+            }
+        }
+    }
+}
+
+fn value_holds(predicate: &Predicate, value: Value<'_>, event: &Event, folded: &mut String, scratch: &mut String) -> bool {
+    let Check::SameAs { other, place, cased } = &predicate.check else { return predicate.check.holds(value, folded) };
+    if value.kind == ValueKind::Null {
+        return false;
+    }
+    folded.clear();
+    if !*cased {
+        fold_into(value.text, folded);
+    }
+    let mut holds = false;
+    let mut compared = 0;
+    event.each(other, |theirs| {
+        compared += 1;
+        if holds || theirs.kind == ValueKind::Null || compared > FIELDREF_VALUES_MAX {
+            return;
+        }
+        if *cased {
+            holds = stands(value.text, *place, theirs.text);
+        } else {
+            scratch.clear();
+            fold_into(theirs.text, scratch);
+            holds = stands(folded, *place, scratch);
+        }
+    });
+    holds
+}
+
+fn first_holding(tables: &Tables, predicate: &Predicate, event: &Event, folded: &mut String, other: &mut String) -> Option<(String, String)> {
+    let mut found: Option<(Option<usize>, Value<'_>)> = None;
+    each_value(tables, predicate.slot, event, &mut |leaf, value| {
+        if found.is_none() && value_holds(predicate, value, event, folded, other) {
+            found = Some((leaf, value));
+        }
+    });
+    let (leaf, value) = found?;
+    let field = match (&tables.slots[predicate.slot as usize].field, leaf.and_then(|at| event.doc.leaves().get(at))) {
+        (Some(field), _) => field.name().to_owned(),
+        (None, Some(leaf)) => {
+            let mut path = String::new();
+            event.doc.write_path(leaf, &mut path);
+            path
+        }
+        (None, None) => String::new(),
+    };
+    Some((field, cut(value.text, VALUE_BYTES_MAX).to_owned()))
+}

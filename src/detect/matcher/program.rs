@@ -1,0 +1,125 @@
+//! Conditions as flat trees over predicates.
+
+use std::ops::Range;
+
+/// A node. Children are a range of one shared list.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Node {
+    /// A predicate that the field indexes answer.
+    Quick(u32),
+    /// A predicate that is evaluated when asked for.
+    Late(u32),
+    Not(u32),
+    And((u32, u32)),
+    Or((u32, u32)),
+    AtLeast(u32, (u32, u32)),
+}
+
+/// The conditions of all rules.
+#[derive(Debug, Default)]
+pub(super) struct Program {
+    nodes: Vec<Node>,
+    children: Vec<u32>,
+}
+
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+impl Program {
+    pub(super) fn push(&mut self, node: Node) -> u32 {
+        self.nodes.push(node);
+        narrow(self.nodes.len() - 1)
+    }
+
+    fn list(&mut self, mut of: Vec<u32>) -> (u32, u32) {
+        // What is cheap to ask comes first.
+        of.sort_by_key(|node| self.weight(*node));
+        let start = narrow(self.children.len());
+        let len = narrow(of.len());
+        self.children.append(&mut of);
+        (start, len)
+    }
+
+    fn weight(&self, node: u32) -> u8 {
+        match self.node(node) {
+            Node::Quick(_) => 0,
+            Node::Not(inner) => self.weight(inner),
+            Node::And(range) | Node::Or(range) | Node::AtLeast(_, range) => {
+                self.children(range).iter().map(|child| self.weight(*child)).max().unwrap_or_default().max(1)
+            }
+            Node::Late(_) => 2,
+        }
+    }
+
+    pub(super) fn and(&mut self, of: Vec<u32>) -> u32 {
+        match of.as_slice() {
+            [only] => *only,
+            _ => {
+                let range = self.list(of);
+                self.push(Node::And(range))
+            }
+        }
+    }
+
+    pub(super) fn or(&mut self, of: Vec<u32>) -> u32 {
+        match of.as_slice() {
+            [only] => *only,
+            _ => {
+                let range = self.list(of);
+                self.push(Node::Or(range))
+            }
+        }
+    }
+
+    pub(super) fn at_least(&mut self, count: usize, of: Vec<u32>) -> u32 {
+        let range = self.list(of);
+        self.push(Node::AtLeast(narrow(count), range))
+    }
+
+    pub(super) fn not(&mut self, of: u32) -> u32 {
+        match self.node(of) {
+            Node::Not(inner) => inner,
+            _ => self.push(Node::Not(of)),
+        }
+    }
+
+    pub(super) fn node(&self, at: u32) -> Node {
+        self.nodes[at as usize]
+    }
+
+    pub(super) fn children(&self, (start, len): (u32, u32)) -> &[u32] {
+        let range: Range<usize> = start as usize..start as usize + len as usize;
+        &self.children[range]
+    }
+
+    /// Evaluates a node. Depth is bounded when conditions are compiled.
+    pub(super) fn eval(&self, at: u32, quick: &impl Fn(u32) -> bool, late: &mut impl FnMut(u32) -> bool) -> bool {
+        match self.node(at) {
+            Node::Quick(predicate) => quick(predicate),
+            Node::Late(predicate) => late(predicate),
+            Node::Not(inner) => !self.eval(inner, quick, late),
+            Node::And(range) => self.children(range).iter().all(|child| self.eval(*child, quick, late)),
+            Node::Or(range) => self.children(range).iter().any(|child| self.eval(*child, quick, late)),
+            Node::AtLeast(count, range) => {
+                let mut held = 0;
+                count == 0
+                    || self.children(range).iter().any(|child| {
+                        held += u32::from(self.eval(*child, quick, late));
+                        held >= count
+                    })
+            }
+        }
+    }
+
+    /// Predicates below a node, in the order of the tree.
+    pub(super) fn predicates(&self, at: u32, out: &mut Vec<u32>) {
+        match self.node(at) {
+            Node::Quick(predicate) | Node::Late(predicate) => out.push(predicate),
+            Node::Not(inner) => self.predicates(inner, out),
+            Node::And(range) | Node::Or(range) | Node::AtLeast(_, range) => {
+                self.children(range).iter().for_each(|child| self.predicates(*child, out));
+            }
+        }
+    }
+}
