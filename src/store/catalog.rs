@@ -8,7 +8,7 @@
 mod list;
 mod publish;
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;
 mod triage;
 
 use std::path::{Path, PathBuf};
