@@ -4,11 +4,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 const PREFIX: &str = "whsec_";
+/// Secrets are written with and without padding.
+const PADDED_OR_NOT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// A signing key. It is shown nowhere: neither by `Debug` nor by an error.
@@ -24,7 +29,8 @@ impl fmt::Debug for SigningSecret {
 impl FromStr for SigningSecret {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let key = text.trim().strip_prefix(PREFIX).and_then(|encoded| STANDARD.decode(encoded).ok()).filter(|key| KEY_BYTES.contains(&key.len()));
+        let key =
+            text.trim().strip_prefix(PREFIX).and_then(|encoded| PADDED_OR_NOT.decode(encoded).ok()).filter(|key| KEY_BYTES.contains(&key.len()));
         key.map(Self).ok_or_else(|| "this is no signing secret: `whsec_` and the base64 of 24 to 64 bytes is".to_owned())
     }
 }
@@ -44,8 +50,8 @@ pub fn signatures(secrets: &[SigningSecret], id: &str, timestamp_s: i64, body: &
 mod tests {
     use super::*;
 
-    /// The test vector of the specification.
-    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw";
+    /// The secret of the test vector that the reference libraries of Standard Webhooks share.
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     #[test]
     fn signs_as_the_specification_does() {
@@ -64,8 +70,10 @@ mod tests {
         for (text, ok) in [(of(23), false), (of(24), true), (of(64), true), (of(65), false), ("whsec_".into(), false), ("whsec_!".into(), false)] {
             assert_eq!(text.parse::<SigningSecret>().is_ok(), ok, "{text}");
         }
-        let without_prefix = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw".parse::<SigningSecret>().unwrap_err();
-        assert!(!without_prefix.contains("MfKQ"));
-        assert_eq!(format!("{:?}", SECRET.parse::<SigningSecret>()), "Ok(SigningSecret(..))");
+        let refused = SECRET.trim_start_matches("whsec_").parse::<SigningSecret>().unwrap_err();
+        assert!(!refused.contains("MfKQ"));
+        let (padded, bare) = (of(25), of(25).trim_end_matches('=').to_owned());
+        assert_eq!(padded.parse::<SigningSecret>(), bare.parse());
+        assert_eq!(format!("{:?}", padded.parse::<SigningSecret>()), "Ok(SigningSecret(..))");
     }
 }
