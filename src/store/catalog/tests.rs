@@ -151,7 +151,7 @@ async fn a_newer_database_is_left_alone() {
 async fn lists_filter_and_page() {
     let dir = tempfile::tempdir().unwrap();
     let catalog = open(&dir, &[]).await;
-    let level = |number: u8| if number % 5 == 0 { Level::Critical } else { Level::Low };
+    let level = |number: u8| if number.is_multiple_of(5) { Level::Critical } else { Level::Low };
     let findings: Vec<Finding> = (90..115).map(|number| finding(number, level(number), 1)).collect();
     catalog.publish(&findings).await.unwrap();
     patch(&catalog, 100, Status::Closed).await.unwrap();
