@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::model::{Alert, Change, Checkpoint, Envelope, Event, EventId, Finding, PartitionId, SourceId, Timestamp};
+use crate::model::{Alert, Change, Checkpoint, Duration, Envelope, Event, EventId, Finding, PartitionId, SourceId, Timestamp};
 
 /// What a source could not do.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,10 @@ pub enum Delivery {
     Refused {
         why: String,
     },
+    /// The target is gone for good: nothing more is to be sent there.
+    Gone {
+        why: String,
+    },
 }
 
 /// One message that waits in the outbox.
@@ -102,4 +106,43 @@ pub struct Notification {
 pub trait Notifier: Send + Sync {
     /// One attempt, at this time.
     async fn deliver(&self, notification: &Notification, now: Timestamp) -> Delivery;
+}
+
+/// A message taken from the outbox for one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    pub notification: Notification,
+    pub target: String,
+    /// This attempt's number, from 1. It was counted when the lease was taken, so an attempt that ends in a crash counts too.
+    pub attempt: u32,
+    pub created: Timestamp,
+}
+
+/// Where notifications wait until they are delivered.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// The next message for a target that is due, nobody else's until the lease ends. Messages come in the order of their changes; one that waits
+    /// for a later attempt holds back the later messages of its own alert only.
+    async fn lease(&self, target: &str, now: Timestamp, until: Timestamp) -> Result<Option<Leased>, StoreError>;
+
+    /// When the next message of a target comes due; `None` if none waits.
+    async fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError>;
+
+    /// It was delivered.
+    async fn done(&self, leased: &Leased) -> Result<(), StoreError>;
+
+    /// It is to be tried again at `at`.
+    async fn retry(&self, leased: &Leased, at: Timestamp, why: &str) -> Result<(), StoreError>;
+
+    /// It is given up. It stays listed.
+    async fn dead(&self, leased: &Leased, why: &str) -> Result<(), StoreError>;
+
+    /// The target is gone: it takes no more messages, and those that wait are given up. Says how many.
+    async fn disable(&self, target: &str, why: &str, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// The target is back: what waits for it comes due now, but no message sooner than `spacing` after its last attempt.
+    async fn hasten(&self, target: &str, now: Timestamp, spacing: Duration) -> Result<(), StoreError>;
+
+    /// Changes whenever a message was added or came due.
+    fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
 }
