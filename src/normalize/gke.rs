@@ -1,0 +1,100 @@
+//! Cloud audit entries. Google's `LogEntry` around a Kubernetes call (`k8s.io` in `protoPayload`) tells who asked for what; the call's name is
+//! `io.k8s.GROUP.VERSION.RESOURCE[.SUBRESOURCE].VERB` and its object `GROUP/VERSION/namespaces/NS/RESOURCE/NAME`.
+
+use std::sync::LazyLock;
+
+use super::actor::Actor;
+use super::identity::{Identity, Place, act_of, position_id};
+use super::slots::{Gathered, Table, slots, table};
+use super::{Head, entities};
+use crate::model::{Doc, Facts, Field, Timestamp};
+
+slots!(Slot {
+    InsertId "insertId";
+    LogName "logName";
+    Time "timestamp|eventTime|event_time";
+    Method "protoPayload methodName|methodName|event_type|eventName";
+    Object "protoPayload resourceName|resourceName";
+    User "protoPayload authenticationInfo principalEmail|authenticationInfo principalEmail|authentication subject_name|userIdentity arn";
+    CallerIp "protoPayload requestMetadata callerIp|requestMetadata callerIp|request_metadata remote_address|sourceIPAddress";
+    Agent "protoPayload requestMetadata callerSuppliedUserAgent|requestMetadata callerSuppliedUserAgent|request_metadata user_agent|userAgent";
+    StatusCode "protoPayload status code|status code";
+    StatusMessage "protoPayload status message|status message|errorMessage";
+    Project "resource labels project_id|cloud_metadata cloud_id|recipientAccountId";
+    EventId "event_id|eventID";
+});
+
+static TABLE: LazyLock<Table<Slot>> = LazyLock::new(|| table(Slot::ROWS));
+
+pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
+    let fields = Gathered::gather(doc, &TABLE);
+    if let Some(name) = fields.text(Slot::User) {
+        fields.alias_first(Slot::User, Field::ActorUserName, facts);
+        let actor = Actor::of(name);
+        facts.push_text(Field::ActorUserType, actor.type_name());
+        actor.push_entity(facts);
+    }
+    fields.alias_first(Slot::Agent, Field::ActorUserAgent, facts);
+    fields.alias_first(Slot::Project, Field::CloudAccount, facts);
+    fields.alias_first(Slot::StatusMessage, Field::Message, facts);
+    if let Some(ip) = fields.text(Slot::CallerIp).filter(|ip| entities::is_ip(ip)) {
+        facts.push_text(Field::SrcIp, ip);
+        facts.push_text(Field::SrcIps, ip);
+        entities::ip(Some(ip), facts);
+    }
+    if let Some(call) = fields.text(Slot::Method).and_then(|method| method.strip_prefix("io.k8s.")) {
+        call_facts(call, fields.text(Slot::Object).unwrap_or_default(), facts);
+    }
+    let time = fields.text(Slot::Time).and_then(Timestamp::parse);
+    let unique = fields.text(Slot::InsertId).or_else(|| fields.text(Slot::EventId));
+    let id = match (time, unique) {
+        (None, None) => position_id(place),
+        _ => {
+            let mut id = Identity::event(place);
+            id.time(fields.text(Slot::Time));
+            id.optional(unique);
+            id.optional(fields.text(Slot::LogName));
+            if unique.is_none() {
+                id.leaves(doc, "", &[]);
+            }
+            id.event_id()
+        }
+    };
+    // A google.rpc code, not an HTTP status: 0 is left out by its writer.
+    let outcome = match fields.text(Slot::StatusCode) {
+        Some("0") => "success",
+        Some(_) => "failure",
+        None if fields.text(Slot::Method).is_some_and(|method| method.starts_with("io.k8s.")) => "success",
+        None => "unknown",
+    };
+    Head { id, act: act_of(id), time, outcome, count: 1, is_truncated: fields.is_cut() }
+}
+
+fn call_facts(call: &str, object: &str, facts: &mut Facts) {
+    let mut path = object.split('/').filter(|segment| !segment.is_empty());
+    let (group, _version) = (path.next().unwrap_or_default(), path.next());
+    let mut segments: Vec<&str> = path.collect();
+    let mut namespace = None;
+    if let ["namespaces", name, _, ..] = segments[..] {
+        namespace = Some(name);
+        segments.drain(..2);
+    }
+    let (resource, name, subresource) = (segments.first().copied(), segments.get(1).copied(), segments.get(2).copied());
+    facts.push_text(Field::K8sApiGroup, if group == "core" { "" } else { group });
+    let rows = [
+        (Field::K8sVerb, call.rsplit('.').next()),
+        (Field::K8sResource, resource),
+        (Field::K8sSubresource, subresource),
+        (Field::K8sNamespace, namespace),
+        (Field::K8sName, name),
+        (Field::K8sPod, name.filter(|_| resource == Some("pods"))),
+    ];
+    for (field, text) in rows {
+        if let Some(text) = text {
+            facts.push_text(field, text);
+        }
+    }
+    if resource == Some("pods") {
+        entities::pod(namespace, name, facts);
+    }
+}

@@ -1,0 +1,126 @@
+//! Identity: what makes two records one event, and two events one act (CONTRACTS 2).
+//!
+//! Ids are BLAKE3 over length-prefixed parts. A path's hash never goes in (it changes from process to process), nor the source, the
+//! envelope or the body; times go in as instants, so that digits and zones do not matter.
+
+use std::sync::Arc;
+
+use crate::model::{ActId, Doc, EventId, Kind, Origin, Position, Timestamp};
+
+/// Where a record stands and whose it is.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) origin: &'a Arc<Origin>,
+    pub(super) position: Position,
+    pub(super) offset: u64,
+    pub(super) kind: Kind,
+}
+
+/// Takes in the parts of an identity.
+#[derive(Debug)]
+pub(super) struct Identity(blake3::Hasher);
+
+impl Identity {
+    /// For an event: by tenant, cluster and kind.
+    pub(super) fn event(place: &Place<'_>) -> Self {
+        Self::new("bartizan event 1", place)
+    }
+
+    /// For an act.
+    pub(super) fn act(place: &Place<'_>) -> Self {
+        Self::new("bartizan act 1", place)
+    }
+
+    fn new(domain: &str, place: &Place<'_>) -> Self {
+        let mut identity = Self(blake3::Hasher::new());
+        identity.part(domain);
+        identity.part(place.origin.tenant.as_str());
+        identity.part(place.origin.cluster.as_str());
+        identity.part(place.kind.name());
+        identity
+    }
+
+    /// A text.
+    pub(super) fn part(&mut self, text: &str) {
+        self.0.update(&[1]);
+        self.0.update(&(text.len() as u64).to_le_bytes());
+        self.0.update(text.as_bytes());
+    }
+
+    /// A text, or the lack of it.
+    pub(super) fn optional(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.part(text),
+            None => {
+                self.0.update(&[0]);
+            }
+        }
+    }
+
+    /// A list of texts, with its length.
+    pub(super) fn list<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
+        let mut count = 0_u64;
+        for text in texts {
+            self.part(text);
+            count += 1;
+        }
+        self.number(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A number.
+    pub(super) fn number(&mut self, number: i64) {
+        self.0.update(&[2]);
+        self.0.update(&number.to_le_bytes());
+    }
+
+    /// A time, as an instant; as text if it is none.
+    pub(super) fn time(&mut self, text: Option<&str>) {
+        match text.map(|text| (text, Timestamp::parse(text))) {
+            Some((_, Some(time))) => self.number(time.nanos()),
+            Some((text, None)) => self.part(text),
+            None => self.optional(None),
+        }
+    }
+
+    /// The leaves under a dotted prefix (all, if it is empty), in the order of their paths: that of the keys does not matter.
+    pub(super) fn leaves(&mut self, doc: &Doc, prefix: &str, without: &[&str]) {
+        let mut rows: Vec<(String, &str)> = Vec::with_capacity(32);
+        for leaf in doc.leaves() {
+            let mut path = String::with_capacity(48);
+            doc.write_path(leaf, &mut path);
+            if path.starts_with(prefix) && !without.contains(&path.as_str()) {
+                rows.push((path, doc.value(leaf).text));
+            }
+        }
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        for (path, text) in &rows {
+            self.part(path);
+            self.part(text);
+        }
+        self.number(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn event_id(&self) -> EventId {
+        EventId::of(&self.0)
+    }
+
+    pub(super) fn act_id(&self) -> ActId {
+        ActId::of(&self.0)
+    }
+}
+
+/// The id of a record that has neither a server's time nor a uuid: where it stands.
+pub(super) fn position_id(place: &Place<'_>) -> EventId {
+    let mut identity = Identity::new("bartizan position 1", place);
+    identity.part(&place.origin.source.0);
+    identity.part(&place.origin.partition.0);
+    identity.part(&place.origin.object);
+    identity.number(i64::from_le_bytes(place.position.0.to_le_bytes()));
+    identity.number(i64::from_le_bytes(place.offset.to_le_bytes()));
+    identity.event_id()
+}
+
+/// The act of an event that is one of its own.
+pub(super) fn act_of(id: EventId) -> ActId {
+    ActId(id.0)
+}

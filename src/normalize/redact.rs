@@ -1,0 +1,215 @@
+//! Takes secrets and card numbers out of a record before anything keeps it.
+//!
+//! What is found becomes edits on the record's own text, so the rest stays byte for byte, and key names stay for rules to see. It is
+//! idempotent: redacted text has nothing left to redact. Keys themselves are not looked at. Most records have no marker at all and cost one scan of their text.
+
+mod pan;
+mod scan;
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::model::{Doc, Kind, LeafKind, Limits, Parser, Path, Record, ValueKind, write_json_string};
+use scan::Match;
+
+/// What was taken out. The set is closed, so counts by class are bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Data of a Secret object.
+    SecretData,
+    /// A token in a field made for tokens.
+    Token,
+    /// A password, key or other credential in text.
+    Credential,
+    /// A JSON web token, wherever it stands.
+    Jwt,
+    /// A payment card number.
+    Pan,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 5] = [Self::SecretData, Self::Token, Self::Credential, Self::Jwt, Self::Pan];
+
+    /// As metrics and the replacement text name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SecretData => "secret_data",
+            Self::Token => "token",
+            Self::Credential => "credential",
+            Self::Jwt => "jwt",
+            Self::Pan => "pan",
+        }
+    }
+
+    /// What stands in the place of the secret.
+    pub fn replacement(self) -> &'static str {
+        match self {
+            Self::SecretData => "[redacted:secret_data]",
+            Self::Token => "[redacted:token]",
+            Self::Credential => "[redacted:credential]",
+            Self::Jwt => "[redacted:jwt]",
+            Self::Pan => "[redacted:pan]",
+        }
+    }
+}
+
+/// How every replacement begins; a value that begins so is redacted already.
+const MARK: &str = "[redacted:";
+/// Leaves that are looked at in a record past the usual limits: then the cut part must be seen too.
+const LEAVES_OF_CUT_MAX: usize = 1 << 20;
+
+/// One change of a record's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Bytes of [`Doc::text`]: one JSON value.
+    pub range: Range<usize>,
+    /// The JSON string in its place.
+    pub json: String,
+    /// What was found in it, once a find.
+    pub classes: Vec<Class>,
+}
+
+/// How often each class was redacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RedactCounts([u64; Class::ALL.len()]);
+
+impl RedactCounts {
+    /// Of one class.
+    pub fn get(&self, class: Class) -> u64 {
+        self.0[class as usize]
+    }
+
+    /// Of all classes.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    fn add(&mut self, class: Class) {
+        self.0[class as usize] += 1;
+    }
+}
+
+/// Redacts records and counts what it takes out. One per thread.
+#[derive(Debug, Default)]
+pub struct Redactor {
+    counts: RedactCounts,
+}
+
+impl Redactor {
+    /// What has been taken out so far.
+    pub fn counts(&self) -> RedactCounts {
+        self.counts
+    }
+
+    /// The record without its secrets. It is parsed again only if something was found.
+    pub fn redact(&mut self, record: Record, parser: &mut Parser) -> Record {
+        let edits = edits(&record.doc, record.kind);
+        if edits.is_empty() {
+            return record;
+        }
+        let text = apply(record.doc.text(), &edits);
+        for class in edits.iter().flat_map(|edit| &edit.classes) {
+            self.counts.add(*class);
+        }
+        let parsed = parser.parse(text.as_bytes(), lifted(&record.doc)).or_else(|_| {
+            // Replacements can be longer than what they replace: past the limit on records there is room for them.
+            let record_bytes_max = text.len();
+            Parser::new(Limits { record_bytes_max, ..parser.limits().clone() }).parse(text.as_bytes(), lifted(&record.doc))
+        });
+        match parsed {
+            Ok(doc) => Record { doc, ..record },
+            // An edit replaces one JSON value by another, so this is never reached; if it were, no secret may go on.
+            Err(_) => Record { doc: Parser::default().parse(b"{}", None).unwrap_or_default(), ..record },
+        }
+    }
+}
+
+/// The member that was transparent when the record was parsed.
+fn lifted(doc: &Doc) -> Option<&str> {
+    let lifted = doc.containers().iter().skip(1).find(|container| container.path == Path::ROOT && container.parent == 0);
+    lifted.filter(|_| doc.containers().first().is_some_and(|record| !record.is_array)).map(|container| doc.container_key(container))
+}
+
+/// Every change that redaction makes, in the order of the text, without overlaps.
+pub fn edits(doc: &Doc, kind: Kind) -> Vec<Edit> {
+    if !scan::has_marker(doc.text()) {
+        return Vec::new();
+    }
+    if doc.is_cut() {
+        let limits = Limits { leaves_max: LEAVES_OF_CUT_MAX, record_bytes_max: doc.text().len(), ..Limits::default() };
+        if let Ok(whole) = Parser::new(limits).parse(doc.text().as_bytes(), lifted(doc)) {
+            return edits_of(&whole, kind);
+        }
+    }
+    edits_of(doc, kind)
+}
+
+fn edits_of(doc: &Doc, kind: Kind) -> Vec<Edit> {
+    let whole = secrets::whole_values(doc, kind);
+    let mut whole = whole.into_iter().peekable();
+    let mut edits = Vec::new();
+    let mut json_end = 0;
+    for (at, leaf) in doc.leaves().iter().enumerate() {
+        let class = whole.next_if(|(known, _)| *known == at).map(|(_, class)| class);
+        let value = doc.value(leaf);
+        let range = doc.leaf_range(leaf);
+        if !matches!(leaf.kind, LeafKind::Text | LeafKind::Number | LeafKind::Raw) || range.start < json_end {
+            continue;
+        }
+        let (text, classes) = match class {
+            Some(class) if value.text.is_empty() || (value.kind == ValueKind::Text && value.text == class.replacement()) => {
+                continue;
+            }
+            Some(class) => (Cow::Borrowed(class.replacement()), vec![class]),
+            None => {
+                let found = scan::find(value.text);
+                match found.first() {
+                    None => continue,
+                    // The text of a raw leaf is JSON itself, nested too deep to be taken apart.
+                    Some(first) if leaf.kind == LeafKind::Raw => (Cow::Borrowed(first.class.replacement()), vec![first.class]),
+                    Some(_) => (Cow::Owned(rewrite(value.text, &found)), found.iter().map(|found| found.class).collect()),
+                }
+            }
+        };
+        let mut json = String::with_capacity(text.len() + 2);
+        write_json_string(&text, &mut json);
+        json_end = range.end;
+        edits.push(Edit { range, json, classes });
+    }
+    edits
+}
+
+/// The text with the edits made.
+pub fn apply(text: &str, edits: &[Edit]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for edit in edits {
+        out.push_str(text.get(from..edit.range.start).unwrap_or_default());
+        out.push_str(&edit.json);
+        from = edit.range.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
+/// A text without the secrets that can be told by its content alone.
+pub(super) fn mask(text: &str) -> Cow<'_, str> {
+    let found = scan::find(text);
+    if found.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(rewrite(text, &found)) }
+}
+
+fn rewrite(text: &str, found: &[Match]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for found in found {
+        out.push_str(text.get(from..found.range.start).unwrap_or_default());
+        out.push_str(found.class.replacement());
+        from = found.range.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}

@@ -1,0 +1,163 @@
+//! Which native paths a dialect reads: a table from path to slot, built once, and the leaves that one pass over a record puts into slots.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::model::{Doc, Facts, Field, Leaf, LeafKind, Path};
+
+/// Slots one dialect can have.
+const SLOTS_MAX: usize = 64;
+/// Leaves one slot keeps. Past it the rest is left out and the event is flagged as truncated.
+const LEAVES_PER_SLOT_MAX: u16 = 512;
+const NONE: u32 = u32::MAX;
+
+/// A slot of a dialect.
+pub(super) trait Slot: Copy {
+    /// Its number, below [`SLOTS_MAX`].
+    fn index(self) -> usize;
+}
+
+/// Defines the slots of a dialect and the native paths of each: keys parted by blanks, alternatives by `|`.
+macro_rules! slots {
+    ($name:ident { $($variant:ident $paths:literal;)* }) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum $name { $($variant,)* }
+
+        impl $name {
+            pub(super) const ROWS: &'static [(Self, &'static str)] = &[$((Self::$variant, $paths),)*];
+        }
+
+        impl $crate::normalize::slots::Slot for $name {
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+pub(super) use slots;
+
+/// Slots by path.
+pub(super) type Table<S> = HashMap<Path, S, FixedState>;
+
+/// The table of such rows: each blank parts two keys.
+pub(super) fn table<S: Copy>(rows: &[(S, &str)]) -> Table<S> {
+    let mut table = Table::default();
+    for (slot, paths) in rows {
+        for path in paths.split('|') {
+            table.insert(Path::of(path.split(' ')), *slot);
+        }
+    }
+    table
+}
+
+/// As [`table`], but dots part keys or belong to them: every spelling counts.
+pub(super) fn table_spelled<S: Copy>(rows: &[(S, &str)]) -> Table<S> {
+    let mut table = Table::default();
+    for (slot, names) in rows {
+        for name in names.split('|') {
+            for path in Path::spellings(name) {
+                table.insert(path, *slot);
+            }
+        }
+    }
+    table
+}
+
+/// The leaves of a record by slot. Nulls, empty containers and cut values are no values.
+#[derive(Debug)]
+pub(super) struct Gathered<'d> {
+    doc: &'d Doc,
+    first: [u32; SLOTS_MAX],
+    last: [u32; SLOTS_MAX],
+    count: [u16; SLOTS_MAX],
+    /// Leaf, and index of the slot's next link.
+    links: Vec<(u32, u32)>,
+    is_cut: bool,
+}
+
+impl<'d> Gathered<'d> {
+    pub(super) fn new(doc: &'d Doc) -> Self {
+        Self { doc, first: [NONE; SLOTS_MAX], last: [NONE; SLOTS_MAX], count: [0; SLOTS_MAX], links: Vec::with_capacity(32), is_cut: false }
+    }
+
+    /// One pass: every leaf whose path is in the table.
+    pub(super) fn gather<S: Slot>(doc: &'d Doc, table: &Table<S>) -> Self {
+        let mut gathered = Self::new(doc);
+        for (at, leaf) in doc.leaves().iter().enumerate() {
+            if let Some(slot) = table.get(&leaf.path) {
+                gathered.push(*slot, at);
+            }
+        }
+        gathered
+    }
+
+    pub(super) fn push(&mut self, slot: impl Slot, at: usize) {
+        let Some(leaf) = self.doc.leaves().get(at) else { return };
+        if matches!(leaf.kind, LeafKind::Null | LeafKind::Raw | LeafKind::EmptyObject | LeafKind::EmptyArray) {
+            return;
+        }
+        let slot = slot.index();
+        if self.count[slot] >= LEAVES_PER_SLOT_MAX {
+            self.is_cut = true;
+            return;
+        }
+        self.count[slot] += 1;
+        let link = u32::try_from(self.links.len()).unwrap_or(NONE);
+        self.links.push((u32::try_from(at).unwrap_or(NONE), NONE));
+        match self.links.get_mut(self.last[slot] as usize) {
+            Some(last) => last.1 = link,
+            None => self.first[slot] = link,
+        }
+        self.last[slot] = link;
+    }
+
+    /// Whether a slot was full and something was left out.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    pub(super) fn has(&self, slot: impl Slot) -> bool {
+        self.first[slot.index()] != NONE
+    }
+
+    /// Indices of a slot's leaves, in the order of the text.
+    pub(super) fn indices(&self, slot: impl Slot) -> impl Iterator<Item = usize> {
+        let mut at = self.first[slot.index()];
+        std::iter::from_fn(move || {
+            let (leaf, next) = *self.links.get(at as usize)?;
+            at = next;
+            Some(leaf as usize)
+        })
+    }
+
+    /// A slot's leaves and their texts.
+    pub(super) fn each(&self, slot: impl Slot) -> impl Iterator<Item = (&'d Leaf, &'d str)> {
+        let doc = self.doc;
+        self.indices(slot).filter_map(move |at| doc.leaves().get(at)).map(move |leaf| (leaf, doc.value(leaf).text))
+    }
+
+    /// The texts of a slot.
+    pub(super) fn texts(&self, slot: impl Slot) -> impl Iterator<Item = &'d str> {
+        self.each(slot).map(|(_, text)| text)
+    }
+
+    /// The first text of a slot that is not empty.
+    pub(super) fn text(&self, slot: impl Slot) -> Option<&'d str> {
+        self.texts(slot).find(|text| !text.is_empty())
+    }
+
+    /// Makes every leaf of the slot a value of the field, without a copy.
+    pub(super) fn alias(&self, slot: impl Slot, field: Field, facts: &mut Facts) {
+        for at in self.indices(slot) {
+            facts.push_leaf(field, at);
+        }
+    }
+
+    /// As [`Gathered::alias`], with the first leaf that is not empty alone.
+    pub(super) fn alias_first(&self, slot: impl Slot, field: Field, facts: &mut Facts) {
+        let doc = self.doc;
+        if let Some(at) = self.indices(slot).find(|at| doc.leaves().get(*at).is_some_and(|leaf| !doc.value(leaf).text.is_empty())) {
+            facts.push_leaf(field, at);
+        }
+    }
+}
