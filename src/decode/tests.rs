@@ -71,7 +71,7 @@ fn event_lists() {
         "k8s_audit/event_list@10 k8s_audit/native@113",
     );
     check(format!("{{\n \"items\": [\n  {item},\n  {item}\n ]\n}}\n").as_bytes(), "k8s_audit/event_list@16 k8s_audit/event_list@81");
-    check(format!(r#"{{"items":[{item},{{"kind":0}}]}}"#).as_bytes(), "k8s_audit/event_list@10 !unknown_shape@73+10");
+    check(format!(r#"{{"items":[{item},{{"kind":0}}]}}"#).as_bytes(), "k8s_audit/event_list@10 !unknown_shape@72+10");
 }
 
 #[test]
