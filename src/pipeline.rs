@@ -1,1 +1,17 @@
-//! The flow from sources to stores.
+//! The flow: sources are read, their payloads become events, events become findings, and both are made durable in one order.
+//!
+//! ```text
+//! read (a task a source) -> work (decode, normalise, drop what is known, detect) -> publish (alerts, events, checkpoint, commit)
+//! ```
+//!
+//! A stage ends when its input ends: only `read` watches the stop signal. Nothing here decides what is durable: the stores do, and
+//! `publish` calls them in the order of RELIABILITY: alerts at once, events now, the checkpoint with the next flush, then the commit to the source.
+
+mod ledger;
+mod publish;
+mod read;
+mod work;
+
+pub use ledger::{Counts, Ledger, Outcome};
+pub use publish::{Flow, FlowError, FlowSettings, Summary};
+pub use work::{Batch, Worker, WorkerSettings};

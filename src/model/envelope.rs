@@ -105,6 +105,10 @@ pub struct Origin {
 pub struct Envelope {
     pub origin: Arc<Origin>,
     pub upto: Position,
+    /// The payloads are pieces of one stream, which the partition's next envelopes go on with; else each is whole.
+    pub is_piece: bool,
+    /// The stream of pieces ends with this envelope.
+    pub is_last: bool,
     /// Each with its own position.
     pub payloads: Vec<(Position, Vec<u8>)>,
 }

@@ -1,0 +1,122 @@
+//! The conservation ledger: every record that came ends in one counted outcome, by source.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use serde::Serialize;
+
+use crate::model::{Kind, RejectReason, SourceId};
+
+/// How a record ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Event(Kind),
+    Duplicate,
+    Reject(RejectReason),
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    bytes: AtomicU64,
+    records: AtomicU64,
+    events: [AtomicU64; Kind::ALL.len()],
+    duplicates: AtomicU64,
+    rejects: [AtomicU64; RejectReason::ALL.len()],
+}
+
+/// The counts of one source. `records = events + duplicates + rejects` holds at every moment that nothing is in flight.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Decompressed bytes read.
+    pub bytes: u64,
+    /// Records and unreadable ranges received.
+    pub records: u64,
+    pub events: u64,
+    pub duplicates: u64,
+    pub rejects: u64,
+    pub events_by_kind: BTreeMap<&'static str, u64>,
+    pub rejects_by_reason: BTreeMap<&'static str, u64>,
+}
+
+impl Counts {
+    /// What is received and in no outcome: 0, or something is wrong.
+    pub fn remainder(&self) -> i128 {
+        i128::from(self.records) - i128::from(self.events) - i128::from(self.duplicates) - i128::from(self.rejects)
+    }
+
+    /// Adds the counts of another source.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.records += other.records;
+        self.events += other.events;
+        self.duplicates += other.duplicates;
+        self.rejects += other.rejects;
+        for (kind, count) in &other.events_by_kind {
+            *self.events_by_kind.entry(kind).or_default() += count;
+        }
+        for (reason, count) in &other.rejects_by_reason {
+            *self.rejects_by_reason.entry(reason).or_default() += count;
+        }
+    }
+}
+
+/// Counts by source, since the process started. Sources are those of the configuration, so the table is bounded.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    rows: DashMap<SourceId, Row>,
+}
+
+impl Ledger {
+    /// Bytes and records came in.
+    pub fn receive(&self, source: &SourceId, bytes: u64, records: u64) {
+        let row = self.rows.entry(source.clone()).or_default();
+        row.bytes.fetch_add(bytes, Ordering::Relaxed);
+        row.records.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// So many records ended like this.
+    pub fn end(&self, source: &SourceId, outcome: Outcome, count: u64) {
+        let row = self.rows.entry(source.clone()).or_default();
+        let cell = match outcome {
+            Outcome::Event(kind) => &row.events[kind as usize],
+            Outcome::Duplicate => &row.duplicates,
+            Outcome::Reject(reason) => &row.rejects[reason as usize],
+        };
+        cell.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The counts of every source, by name.
+    pub fn counts(&self) -> BTreeMap<SourceId, Counts> {
+        let read = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        let mut all = BTreeMap::new();
+        for row in &self.rows {
+            let mut counts = Counts { bytes: read(&row.bytes), records: read(&row.records), duplicates: read(&row.duplicates), ..Counts::default() };
+            for (kind, cell) in Kind::ALL.iter().zip(&row.events) {
+                let count = read(cell);
+                counts.events += count;
+                if count > 0 {
+                    counts.events_by_kind.insert(kind.name(), count);
+                }
+            }
+            for (reason, cell) in RejectReason::ALL.iter().zip(&row.rejects) {
+                let count = read(cell);
+                counts.rejects += count;
+                if count > 0 {
+                    counts.rejects_by_reason.insert(reason.name(), count);
+                }
+            }
+            all.insert(row.key().clone(), counts);
+        }
+        all
+    }
+
+    /// The counts of all sources together.
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for counts in self.counts().values() {
+            total.add(counts);
+        }
+        total
+    }
+}

@@ -1,0 +1,257 @@
+//! Publishing: alerts at once, events into the store, checkpoints with each flush, and then the word to the sources.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration as StdDuration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::ledger::{Ledger, Outcome};
+use super::read::read;
+use super::work::{Batch, Worker};
+use crate::clock::Clock;
+use crate::model::{Alert, Change, Checkpoint, Envelope, Event, Finding};
+use crate::ports::{AlertStore, EventStore, Source, SourceError, StoreError};
+
+/// When the flow makes things durable.
+#[derive(Debug, Clone)]
+pub struct FlowSettings {
+    /// Flush this long after the first event that waits, while little is waiting.
+    pub flush_every: StdDuration,
+    /// Flush once this many events wait.
+    pub flush_events_max: usize,
+    /// Envelopes between reading and working.
+    pub queue_envelopes_max: usize,
+}
+
+impl Default for FlowSettings {
+    fn default() -> Self {
+        Self { flush_every: StdDuration::from_secs(1), flush_events_max: 50_000, queue_envelopes_max: 16 }
+    }
+}
+
+/// Why the flow ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    #[error("cannot go on: the store failed")]
+    Store(#[from] StoreError),
+    #[error("cannot go on: a source failed")]
+    Source(#[from] SourceError),
+    #[error("cannot go on: a stage of the flow broke off")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+/// What a finished flow has done.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Alerts opened or reopened.
+    pub alerts_opened: u64,
+}
+
+/// The flow and what it writes to.
+pub struct Flow {
+    worker: Arc<Mutex<Worker>>,
+    events: Arc<dyn EventStore>,
+    alerts: Arc<dyn AlertStore>,
+    ledger: Arc<Ledger>,
+    clock: Clock,
+    settings: FlowSettings,
+    on_change: Option<mpsc::Sender<(Alert, Change)>>,
+    summary: Summary,
+    /// Events appended since the last flush.
+    waiting: usize,
+    /// Positions taken in since the start; durable with the next flush.
+    reached: Checkpoint,
+    is_dirty: bool,
+}
+
+impl std::fmt::Debug for Flow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flow").field("settings", &self.settings).field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+impl Flow {
+    /// Over these stores. `reached` is the store's checkpoint; `on_change` is told of every alert that opened, reopened or was superseded.
+    pub fn new(
+        worker: Worker,
+        events: Arc<dyn EventStore>,
+        alerts: Arc<dyn AlertStore>,
+        ledger: Arc<Ledger>,
+        clock: Clock,
+        settings: FlowSettings,
+    ) -> Self {
+        let worker = Arc::new(Mutex::new(worker));
+        Self {
+            worker,
+            events,
+            alerts,
+            ledger,
+            clock,
+            settings,
+            on_change: None,
+            summary: Summary::default(),
+            waiting: 0,
+            reached: Checkpoint::default(),
+            is_dirty: false,
+        }
+    }
+
+    /// Tells this channel of every alert that somebody is to hear of.
+    #[must_use]
+    pub fn on_change(mut self, to: mpsc::Sender<(Alert, Change)>) -> Self {
+        self.on_change = Some(to);
+        self
+    }
+
+    /// Runs until every source has ended, or `stop` says so and all that was read is durable.
+    pub async fn run(mut self, sources: Vec<Box<dyn Source>>, stop: watch::Receiver<bool>) -> Result<Summary, FlowError> {
+        self.reached = self.events.checkpoint().await?;
+        let (to, mut from) = mpsc::channel(self.settings.queue_envelopes_max);
+        let (durable, _) = watch::channel(self.reached.clone());
+        let mut readers = tokio::task::JoinSet::new();
+        for source in sources {
+            readers.spawn(read(source, to.clone(), durable.subscribe(), stop.clone()));
+        }
+        drop(to);
+        let mut due: Option<Instant> = None;
+        loop {
+            let next = match due {
+                Some(at) => tokio::time::timeout_at(at, from.recv()).await,
+                None => Ok(from.recv().await),
+            };
+            match next {
+                Ok(Some(envelope)) => {
+                    self.take(envelope).await?;
+                    due = due.or_else(|| Some(Instant::now() + self.settings.flush_every));
+                    if self.waiting >= self.settings.flush_events_max {
+                        self.flush(&durable).await?;
+                        due = None;
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    self.flush(&durable).await?;
+                    self.advance().await?;
+                    due = None;
+                }
+            }
+        }
+        self.finish().await?;
+        self.flush(&durable).await?;
+        drop(durable);
+        while let Some(ended) = readers.join_next().await {
+            ended??;
+        }
+        Ok(self.summary)
+    }
+
+    /// One envelope, through all stages.
+    async fn take(&mut self, envelope: Envelope) -> Result<(), FlowError> {
+        let (partition, upto) = (envelope.origin.partition.clone(), envelope.upto);
+        let batches = self.on_worker(move |worker| {
+            let mut batches = vec![worker.decode(&envelope)];
+            if envelope.is_last {
+                batches.extend(worker.end(&envelope.origin.partition));
+            }
+            batches
+        });
+        for batch in batches.await? {
+            self.absorb(batch).await?;
+        }
+        self.reached.advance(&partition, upto);
+        self.is_dirty = true;
+        Ok(())
+    }
+
+    /// Detects in what is new and stores it.
+    async fn absorb(&mut self, batch: Batch) -> Result<(), FlowError> {
+        let source = batch.source.clone();
+        let events = Arc::new(self.only_new(batch).await?);
+        for event in events.iter() {
+            self.ledger.end(&source, Outcome::Event(event.kind), 1);
+        }
+        if !events.is_empty() {
+            let shared = Arc::clone(&events);
+            let findings = self.on_worker(move |worker| worker.detect(&shared)).await?;
+            self.publish(findings).await?;
+            self.events.append(&events).await?;
+            self.waiting += events.len();
+            self.is_dirty = true;
+        }
+        Ok(())
+    }
+
+    /// Leaves out what the store has already.
+    async fn only_new(&mut self, batch: Batch) -> Result<Vec<Event>, FlowError> {
+        if batch.events.is_empty() {
+            return Ok(batch.events);
+        }
+        let ids: Vec<_> = batch.events.iter().map(|event| (event.id, event.time)).collect();
+        let known = self.events.contains(&ids).await?;
+        let mut events = batch.events;
+        let mut known = known.into_iter();
+        let mut duplicates = Vec::new();
+        events.retain(|event| {
+            let is_known = known.next().unwrap_or(false);
+            if is_known {
+                duplicates.push(event.origin.source.clone());
+            }
+            !is_known
+        });
+        for source in duplicates {
+            self.ledger.end(&source, Outcome::Duplicate, 1);
+        }
+        Ok(events)
+    }
+
+    async fn publish(&mut self, findings: Vec<Finding>) -> Result<(), FlowError> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        for (alert, change) in self.alerts.publish(&findings).await? {
+            if matches!(change, Change::Opened | Change::Reopened) {
+                self.summary.alerts_opened += 1;
+            }
+            if matches!(change, Change::Opened | Change::Reopened | Change::Superseded)
+                && let Some(to) = &self.on_change
+            {
+                // Nobody listening is no error: the alert is in the store.
+                let _ = to.send((alert, change)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self, durable: &watch::Sender<Checkpoint>) -> Result<(), FlowError> {
+        if self.is_dirty {
+            self.events.flush(&self.reached).await?;
+            self.on_worker(|worker| worker.flushed()).await?;
+            self.waiting = 0;
+            self.is_dirty = false;
+            durable.send_replace(self.reached.clone());
+        }
+        Ok(())
+    }
+
+    /// Closes what time alone closes.
+    async fn advance(&mut self) -> Result<(), FlowError> {
+        let now = self.clock.now();
+        let findings = self.on_worker(move |worker| worker.advance(now)).await?;
+        self.publish(findings).await
+    }
+
+    async fn finish(&mut self) -> Result<(), FlowError> {
+        for batch in self.on_worker(Worker::end_all).await? {
+            self.absorb(batch).await?;
+        }
+        let findings = self.on_worker(Worker::finish).await?;
+        self.publish(findings).await
+    }
+
+    /// Work that computes goes to a blocking thread, so that it delays no other task.
+    async fn on_worker<T: Send + 'static>(&self, work: impl FnOnce(&mut Worker) -> T + Send + 'static) -> Result<T, FlowError> {
+        let worker = Arc::clone(&self.worker);
+        Ok(tokio::task::spawn_blocking(move || work(&mut worker.lock().unwrap_or_else(PoisonError::into_inner))).await?)
+    }
+}

@@ -1,0 +1,79 @@
+//! Reading: a task a source. The only stage that watches the stop signal: it closes the tap, and the water runs out.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::model::{Checkpoint, Envelope};
+use crate::ports::{Source, SourceError};
+
+/// Waits between attempts at a source that fails for the moment.
+const BACKOFF_S_MAX: u64 = 60;
+
+/// Reads a source until it ends, stops or fails for good. Commits to it whatever has become durable.
+pub(super) async fn read(
+    mut source: Box<dyn Source>,
+    to: mpsc::Sender<Envelope>,
+    mut durable: watch::Receiver<Checkpoint>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), SourceError> {
+    let mut failures = 0_u32;
+    let ended = loop {
+        if *stop.borrow() {
+            break Ok(());
+        }
+        tokio::select! {
+            biased;
+            _ = stop.changed() => {}
+            changed = durable.changed() => {
+                if changed.is_ok() {
+                    commit(source.as_mut(), &mut durable).await;
+                }
+            }
+            next = source.next() => match next {
+                Ok(Some(envelope)) => {
+                    failures = 0;
+                    if to.send(envelope).await.is_err() {
+                        break Ok(());
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) if error.is_transient() => {
+                    let wait_s = 1_u64.checked_shl(failures.min(6)).unwrap_or(BACKOFF_S_MAX).min(BACKOFF_S_MAX);
+                    failures = failures.saturating_add(1);
+                    tracing::warn!(source = %source.id(), error = %chain(&error), wait_s, "cannot read source");
+                    tokio::select! {
+                        _ = stop.changed() => {}
+                        () = tokio::time::sleep(Duration::from_secs(wait_s)) => {}
+                    }
+                }
+                Err(error) => break Err(error),
+            },
+        }
+    };
+    // What was read is still on its way: stay to hear that it is durable, until the flow is over.
+    drop(to);
+    while durable.changed().await.is_ok() {
+        commit(source.as_mut(), &mut durable).await;
+    }
+    ended
+}
+
+async fn commit(source: &mut dyn Source, durable: &mut watch::Receiver<Checkpoint>) {
+    let upto = durable.borrow_and_update().clone();
+    if let Err(error) = source.commit(&upto).await {
+        tracing::warn!(source = %source.id(), error = %chain(&error), "cannot commit to source");
+    }
+}
+
+/// An error with its causes, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,201 @@
+//! The work on one envelope: decode, redact, normalise, drop repeats, detect. Synchronous, in partition order, on one thread.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::ledger::{Ledger, Outcome};
+use crate::decode::{DecodeLimits, Decoded, Decoder, Stream};
+use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
+use crate::detect::engine::Engine;
+use crate::model::{Duration, Envelope, Event, Finding, Inflate, Kind, Origin, Parser, PartitionId, Position, Reject, SourceId, Timestamp};
+use crate::normalize::{Normalizer, RedactCounts, Redactor, Settings};
+
+/// How far an event's clock may run ahead of ours before the watermark takes the time of receipt instead.
+const FUTURE_MAX: Duration = Duration::minutes(5);
+
+/// What sources may carry, and how long they hold back time.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Kinds that each source may carry; a source that is not named may carry all.
+    pub kinds: BTreeMap<SourceId, Vec<Kind>>,
+    /// A source that has been silent for this long no longer holds back the watermark.
+    pub idle_after: Duration,
+    /// Rejects kept for a report; past it they are counted only.
+    pub rejects_kept_max: usize,
+    /// The store holds events from before this start.
+    pub has_past: bool,
+    pub decode: DecodeLimits,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self { kinds: BTreeMap::new(), idle_after: Duration::minutes(5), rejects_kept_max: 10_000, has_past: false, decode: DecodeLimits::default() }
+    }
+}
+
+/// The events of one envelope, without those that repeat one in memory.
+#[derive(Debug)]
+pub struct Batch {
+    pub source: SourceId,
+    pub events: Vec<Event>,
+}
+
+/// The stages from payload to finding, with their state.
+pub struct Worker {
+    decoder: Decoder,
+    decoded: Decoded,
+    redactor: Redactor,
+    normalizers: BTreeMap<SourceId, Normalizer>,
+    any: Normalizer,
+    parser: Parser,
+    seen: Seen,
+    engine: Engine,
+    ledger: Arc<Ledger>,
+    settings: WorkerSettings,
+    /// Readers of payloads that come in pieces.
+    streams: BTreeMap<PartitionId, (Arc<Origin>, Stream)>,
+    /// Latest event time, and when it came, by source.
+    latest: BTreeMap<SourceId, (Timestamp, Timestamp)>,
+    rejects: Vec<(Arc<Origin>, Reject)>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// With an engine, and counting into a ledger.
+    pub fn new(engine: Engine, ledger: Arc<Ledger>, inflate: Arc<dyn Inflate>, settings: WorkerSettings) -> Self {
+        let normalizers = settings.kinds.iter().map(|(source, kinds)| (source.clone(), Normalizer::new(Settings { kinds: kinds.clone() }))).collect();
+        Self {
+            decoder: Decoder::new(settings.decode.clone(), Some(inflate)),
+            decoded: Decoded::default(),
+            redactor: Redactor::default(),
+            normalizers,
+            any: Normalizer::default(),
+            parser: Parser::new(settings.decode.record.clone()),
+            seen: Seen::new(IDS_PER_GENERATION_MAX, settings.has_past),
+            engine,
+            ledger,
+            settings,
+            streams: BTreeMap::new(),
+            latest: BTreeMap::new(),
+            rejects: Vec::new(),
+        }
+    }
+
+    /// The engine, for its statistics.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What redaction has taken out so far.
+    pub fn redacted(&self) -> RedactCounts {
+        self.redactor.counts()
+    }
+
+    /// The first rejects, with their origin.
+    pub fn rejects(&self) -> &[(Arc<Origin>, Reject)] {
+        &self.rejects
+    }
+
+    /// Makes events of an envelope. What can not be read and what repeats is counted.
+    pub fn decode(&mut self, envelope: &Envelope) -> Batch {
+        let origin = &envelope.origin;
+        let mut events = Vec::new();
+        for (position, payload) in &envelope.payloads {
+            let mut decoded = std::mem::take(&mut self.decoded);
+            if envelope.is_piece {
+                let (_, stream) = self.streams.entry(origin.partition.clone()).or_insert_with(|| (Arc::clone(origin), Stream::default()));
+                stream.push(&mut self.decoder, payload, &mut decoded);
+            } else {
+                self.decoder.decode(payload, &mut decoded);
+            }
+            self.absorb(origin, *position, &mut decoded, &mut events);
+            self.decoded = decoded;
+        }
+        Batch { source: origin.source.clone(), events }
+    }
+
+    /// The last piece of a partition has come: what is left of it becomes events or rejects.
+    pub fn end(&mut self, partition: &PartitionId) -> Option<Batch> {
+        let (origin, mut stream) = self.streams.remove(partition)?;
+        let mut decoded = std::mem::take(&mut self.decoded);
+        let mut events = Vec::new();
+        stream.finish(&mut self.decoder, &mut decoded);
+        self.absorb(&origin, Position(0), &mut decoded, &mut events);
+        self.decoded = decoded;
+        Some(Batch { source: origin.source.clone(), events })
+    }
+
+    fn absorb(&mut self, origin: &Arc<Origin>, position: Position, decoded: &mut Decoded, events: &mut Vec<Event>) {
+        self.ledger.receive(&origin.source, decoded.bytes, (decoded.records.len() + decoded.rejects.len()) as u64);
+        for reject in decoded.rejects.drain(..) {
+            self.ledger.end(&origin.source, Outcome::Reject(reject.reason), 1);
+            if self.rejects.len() < self.settings.rejects_kept_max {
+                self.rejects.push((Arc::clone(origin), reject));
+            }
+        }
+        let normalizer = self.normalizers.get(&origin.source).unwrap_or(&self.any);
+        let mut repeats = 0;
+        for record in decoded.records.drain(..) {
+            let record = self.redactor.redact(record, &mut self.parser);
+            let event = normalizer.normalize(record, origin, position);
+            match self.seen.check(&event.id) {
+                Novelty::Known => repeats += 1,
+                Novelty::New | Novelty::Maybe => events.push(event),
+            }
+        }
+        self.ledger.end(&origin.source, Outcome::Duplicate, repeats);
+        decoded.clear();
+    }
+
+    /// What the rules find in events that nobody has seen before.
+    pub fn detect(&mut self, events: &[Event]) -> Vec<Finding> {
+        for event in events {
+            let time = if event.time > event.origin.received.plus(FUTURE_MAX) { event.origin.received } else { event.time };
+            let slot = self.latest.entry(event.origin.source.clone()).or_insert((time, event.origin.received));
+            *slot = (slot.0.max(time), slot.1.max(event.origin.received));
+        }
+        let mut findings = Vec::new();
+        self.engine.process(events, &mut findings);
+        findings
+    }
+
+    /// Fills the windows with events that the store had before this start; they raise nothing.
+    pub fn warm(&mut self, events: &[Event]) {
+        drop(self.detect(events));
+    }
+
+    /// Closes what time alone closes: the watermark is the least of the sources that still speak.
+    pub fn advance(&mut self, now: Timestamp) -> Vec<Finding> {
+        let speaking = self.latest.values().filter(|(_, heard)| now.since(*heard) < self.settings.idle_after).map(|(time, _)| *time);
+        let watermark = speaking.min().or_else(|| self.latest.values().map(|(time, _)| *time).max());
+        let mut findings = Vec::new();
+        if let Some(watermark) = watermark {
+            self.engine.advance(watermark, &mut findings);
+        }
+        findings
+    }
+
+    /// Everything given out so far is durable.
+    pub fn flushed(&mut self) {
+        self.seen.flushed();
+    }
+
+    /// All input has ended: what is left of payloads in pieces.
+    pub fn end_all(&mut self) -> Vec<Batch> {
+        let open: Vec<PartitionId> = self.streams.keys().cloned().collect();
+        open.iter().filter_map(|partition| self.end(partition)).collect()
+    }
+
+    /// All input has ended and was detected: closes every window of a finite replay.
+    pub fn finish(&mut self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        self.engine.finish(&mut findings);
+        findings
+    }
+}
