@@ -1,1 +1,3 @@
-//! Where events come from.
+//! Where events come from. Every source is a log that is read from a checkpoint.
+
+pub mod file;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterId, TenantId, Timestamp};
+use super::{ClusterId, Reject, TenantId, Timestamp};
 
 /// The configured name of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -111,4 +111,6 @@ pub struct Envelope {
     pub is_last: bool,
     /// Each with its own position.
     pub payloads: Vec<(Position, Vec<u8>)>,
+    /// What the source itself could not read, counted like any other.
+    pub rejects: Vec<Reject>,
 }

@@ -10,7 +10,7 @@ use super::ledger::{Ledger, Outcome};
 use super::read::read;
 use super::work::{Batch, Worker};
 use crate::clock::Clock;
-use crate::model::{Alert, Change, Checkpoint, Envelope, Event, Finding};
+use crate::model::{Alert, Change, Checkpoint, Envelope, Event, Finding, Position};
 use crate::ports::{AlertStore, EventStore, Source, SourceError, StoreError};
 
 /// When the flow makes things durable.
@@ -159,8 +159,10 @@ impl Flow {
         for batch in batches.await? {
             self.absorb(batch).await?;
         }
-        self.reached.advance(&partition, upto);
-        self.is_dirty = true;
+        if upto != Position(0) {
+            self.reached.advance(&partition, upto);
+            self.is_dirty = true;
+        }
         Ok(())
     }
 

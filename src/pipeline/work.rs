@@ -106,6 +106,10 @@ impl Worker {
     pub fn decode(&mut self, envelope: &Envelope) -> Batch {
         let origin = &envelope.origin;
         let mut events = Vec::new();
+        if !envelope.rejects.is_empty() {
+            let mut unread = Decoded { rejects: envelope.rejects.clone(), ..Decoded::default() };
+            self.absorb(origin, envelope.upto, &mut unread, &mut events);
+        }
         for (position, payload) in &envelope.payloads {
             let mut decoded = std::mem::take(&mut self.decoded);
             if envelope.is_piece {
