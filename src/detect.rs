@@ -1,18 +1,22 @@
 //! Detection: Sigma rules and correlations over events, in event time.
 //!
 //! `rule` has what a rule says; `sigma` reads it from YAML; `matcher` and `prefilter` compile all rules to shared
-//! predicates; `window` and `correlate` keep what needs more than one event.
+//! predicates; `window` and `correlate` keep what needs more than one event. `cases` reads the tests beside rules,
+//! and `pack` holds the detections compiled in.
 
+pub mod cases;
 mod cidr;
 mod correlate;
 pub mod engine;
 mod explain;
 mod fold;
 pub mod matcher;
+pub mod pack;
 mod prefilter;
 pub mod rule;
 #[cfg(test)]
 mod sample;
+pub mod sigma;
 mod title;
 mod window;
 mod witness;

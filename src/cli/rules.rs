@@ -1,0 +1,150 @@
+//! `rules`: check, list, test and explain; and loading them for every other command.
+
+mod test;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::args::{Format, RulesArgs, RulesCommand, RulesPathArgs};
+use super::output::{self, Screen, printable};
+use super::{Exit, Failure};
+use crate::detect::engine::{Engine, EngineSettings};
+use crate::detect::pack;
+use crate::detect::rule::{LogSource, RuleSet};
+use crate::detect::sigma::{self, Diagnostic, Settings, Severity};
+use crate::source::file::{Input, walk};
+
+/// Bytes of one file of rules that are read at all.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Rules as file names and texts: those under the paths, or the built-in ones.
+pub(super) fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(Arc<str>, String)>> {
+    if paths.is_empty() {
+        return Ok(pack::rules());
+    }
+    let (inputs, problems) = walk(paths);
+    if let Some(problem) = problems.first() {
+        return Err(Failure::usage(format!("cannot read rules from `{}`: {}", problem.path, problem.why)).into());
+    }
+    let mut texts = Vec::new();
+    for input in inputs {
+        let Input::File(path) = input else { continue };
+        let name = path.display().to_string();
+        let is_rule = paths.contains(&path) || [".yml", ".yaml"].iter().any(|suffix| name.ends_with(suffix));
+        if !is_rule || name.ends_with(".test.yml") || name.ends_with("lists.yaml") {
+            continue;
+        }
+        let size = fs::metadata(&path).with_context(|| format!("cannot read `{name}`"))?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(Failure::usage(format!("`{name}` has {size} bytes: no file of rules is that long")).into());
+        }
+        let bytes = fs::read(&path).with_context(|| format!("cannot read `{name}`"))?;
+        texts.push((Arc::from(name), String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    Ok(texts)
+}
+
+/// Settings with the built-in lists.
+pub(super) fn settings(any_logsource: bool) -> Settings {
+    Settings { lists: pack::lists(), any_logsource, ..Settings::default() }
+}
+
+/// Rules ready to run. Broken ones are named on standard error and left out, unless none is left.
+pub(super) fn load(paths: &[PathBuf], any_logsource: bool) -> anyhow::Result<RuleSet> {
+    let (rules, diagnostics) = sigma::parse(&texts(paths)?, &settings(any_logsource));
+    for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error) {
+        eprintln!("{}", printable(&diagnostic.to_string()));
+    }
+    if rules.rules.is_empty() {
+        return Err(Failure::usage("no rule can be run").into());
+    }
+    Ok(rules)
+}
+
+/// Runs the command.
+pub(super) fn run(args: &RulesArgs, screen: &Screen) -> anyhow::Result<Exit> {
+    match &args.command {
+        RulesCommand::Check(args) => check(args),
+        RulesCommand::List(args) => list(args, screen),
+        RulesCommand::Test(args) => test::run(args),
+        RulesCommand::Explain { rule, rules } => explain(rule, rules),
+    }
+}
+
+fn check(args: &RulesPathArgs) -> anyhow::Result<Exit> {
+    let (rules, mut diagnostics) = sigma::parse(&texts(&args.paths)?, &settings(args.any_logsource));
+    diagnostics.extend(sigma::lint(&rules));
+    let total = rules.rules.len();
+    let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+    match args.output {
+        Format::Table => {
+            for diagnostic in &diagnostics {
+                println!("{}", printable(&diagnostic.to_string()));
+            }
+        }
+        Format::Ndjson | Format::Json => output::json(diagnostics.iter().map(line), args.output == Format::Json)?,
+    }
+    for refused in engine.refused() {
+        println!("rule {}: cannot be run: {}", printable(&refused.rule.to_string()), printable(&refused.reason));
+    }
+    let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let errors = of(Severity::Error) + engine.refused().len();
+    eprintln!("{total} rules: {errors} errors, {} warnings, {} notes", of(Severity::Warning), of(Severity::Note));
+    Ok(if errors + of(Severity::Warning) > 0 { Exit::Found } else { Exit::Done })
+}
+
+fn line(diagnostic: &Diagnostic) -> String {
+    serde_json::json!({
+        "severity": diagnostic.severity.name(), "file": diagnostic.file.as_ref(), "line": diagnostic.line, "column": diagnostic.column,
+        "rule": diagnostic.rule, "code": diagnostic.code, "message": diagnostic.message, "help": diagnostic.help,
+    })
+    .to_string()
+}
+
+fn list(args: &RulesPathArgs, screen: &Screen) -> anyhow::Result<Exit> {
+    let rules = load(&args.paths, args.any_logsource)?;
+    let source = |logsource: &LogSource| match logsource {
+        LogSource::Any => "any".to_owned(),
+        LogSource::Kind(kind) => kind.name().to_owned(),
+        LogSource::NotApplicable(text) => format!("not applicable: {text}"),
+    };
+    if args.output == Format::Table {
+        for rule in rules.rules.iter().filter(|rule| !rule.is_silent) {
+            println!("{} {:<16} {:<12} {}", screen.level(rule.header.level), format!("{:?}", rule.header.kind), source(&rule.logsource), printable(&rule.header.title));
+        }
+    } else {
+        let lines = rules.rules.iter().map(|rule| {
+            let mut value = serde_json::to_value(rule.header.as_ref()).unwrap_or_default();
+            value["logsource"] = source(&rule.logsource).into();
+            value["file"] = rule.file.as_ref().into();
+            value["silent"] = rule.is_silent.into();
+            value.to_string()
+        });
+        output::json(lines, args.output == Format::Json)?;
+    }
+    eprintln!("{} rules, {} of them only steps of correlations", rules.rules.len(), rules.rules.iter().filter(|rule| rule.is_silent).count());
+    Ok(Exit::Done)
+}
+
+fn explain(which: &str, args: &RulesPathArgs) -> anyhow::Result<Exit> {
+    let rules = load(&args.paths, args.any_logsource)?;
+    let stem = |file: &str| Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let found: Vec<usize> = rules
+        .rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| rule.header.id == which || rule.header.title.eq_ignore_ascii_case(which) || rule.name.as_deref() == Some(which) || stem(&rule.file).as_deref() == Some(which))
+        .map(|(at, _)| at)
+        .collect();
+    if found.is_empty() {
+        return Err(Failure::usage(format!("no rule has the id, title, name or file name `{which}`: `bartizan rules list` shows them")).into());
+    }
+    let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+    for at in found {
+        println!("{}", printable(&engine.explain(at)));
+    }
+    Ok(Exit::Done)
+}
