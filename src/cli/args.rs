@@ -62,8 +62,8 @@ pub(super) enum Group {
 #[derive(Debug, Clone, Args)]
 pub(super) struct RuleArgs {
     /// Rules in place of the built-in ones: files or folders of Sigma YAML. May be given more than once; all apply.
-    #[arg(long = "rules", value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    #[arg(long, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
     /// Run rules of every log source on every event, for tests and comparisons.
     #[arg(long)]
     pub any_logsource: bool,
@@ -148,4 +148,12 @@ pub(super) struct RulesPathArgs {
     /// How results are printed.
     #[arg(long, value_enum, default_value = "table")]
     pub output: Format,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::super::command().debug_assert();
+    }
 }

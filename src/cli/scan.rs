@@ -12,7 +12,7 @@ use crate::model::{Alert, Finding, Status};
 
 /// Runs the command.
 pub(super) fn run(args: &ScanArgs, screen: &Screen) -> anyhow::Result<Exit> {
-    let rules = rules::load(&args.rules.paths, args.rules.any_logsource)?;
+    let rules = rules::load(&args.rules.rules, args.rules.any_logsource)?;
     let engine = Engine::new(Arc::new(rules), EngineSettings { is_finite: true, per_event: args.group == Group::None, ..EngineSettings::default() });
     for refused in engine.refused() {
         eprintln!("warning: rule {} is not run: {}", refused.rule, refused.reason);
