@@ -47,9 +47,7 @@ fn is_met(test: &ValueTest, value: &str) -> bool {
     match test {
         ValueTest::Wild(wild) => fits(wild, value),
         ValueTest::Exists => true,
-        ValueTest::Range { low, high } => {
-            above(low, value, Ordering::Greater) && above(high, value, Ordering::Less)
-        }
+        ValueTest::Range { low, high } => above(low, value, Ordering::Greater) && above(high, value, Ordering::Less),
         ValueTest::Cidr { net, bits } => match (value.parse::<IpAddr>(), net) {
             (Ok(IpAddr::V4(a)), IpAddr::V4(b)) => shifted(a.to_bits().into(), 32, *bits) == shifted(b.to_bits().into(), 32, *bits),
             (Ok(IpAddr::V6(a)), IpAddr::V6(b)) => shifted(a.to_bits(), 128, *bits) == shifted(b.to_bits(), 128, *bits),

@@ -146,6 +146,11 @@ impl EventLog {
         self.writer().counts
     }
 
+    /// As `EventStore::checkpoint`. Blocks while a flush is under way.
+    pub fn writer_checkpoint(&self) -> Checkpoint {
+        self.writer().checkpoint.clone()
+    }
+
     /// Waits until parts that were cut are merged. Blocks.
     pub fn settle(&self) {
         let handles = std::mem::take(&mut *self.sealing.lock().unwrap_or_else(PoisonError::into_inner));
@@ -306,10 +311,10 @@ fn check_format(path: &Path, may_make: bool) -> Result<(), StoreError> {
     let name = path.join("format_version");
     match std::fs::read_to_string(&name) {
         Ok(text) => {
-            let found = text.trim().parse().map_err(|_| StoreError::Damaged {
-                what: format!("`{}`", name.display()),
-                why: "it is not a number".to_owned(),
-            })?;
+            let found = text
+                .trim()
+                .parse()
+                .map_err(|_| StoreError::Damaged { what: format!("`{}`", name.display()), why: "it is not a number".to_owned() })?;
             check_version(&name, found)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => write_durably(&name, format!("{FORMAT_VERSION}\n").as_bytes()),
@@ -353,7 +358,7 @@ fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
 #[async_trait]
 impl EventStore for EventLog {
     async fn checkpoint(&self) -> Result<Checkpoint, StoreError> {
-        Ok(off_runtime(|| self.writer().checkpoint.clone()))
+        Ok(off_runtime(|| self.writer_checkpoint()))
     }
 
     async fn contains(&self, ids: &[(EventId, Timestamp)]) -> Result<Vec<bool>, StoreError> {

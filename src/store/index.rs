@@ -33,8 +33,7 @@ pub(super) struct Columns {
 /// The schema of every part.
 pub(super) fn schema() -> (Schema, Columns) {
     let mut builder = SchemaBuilder::default();
-    let indexing =
-        TextFieldIndexing::default().set_tokenizer(TOKENIZER).set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    let indexing = TextFieldIndexing::default().set_tokenizer(TOKENIZER).set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
     let terms = builder.add_text_field(TERMS, TextOptions::default().set_indexing_options(indexing));
     let fast = NumericOptions::default().set_fast();
     let time = builder.add_i64_field(TIME, fast.clone());

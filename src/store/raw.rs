@@ -180,7 +180,10 @@ impl RawWriter {
     /// Opens the file and cuts it to `len`. A dictionary of an earlier part is a good start for a new one.
     pub(super) fn open(dir: &Path, len: u64, inherit: Option<&Path>) -> Result<Self, StoreError> {
         let path = dir.join("raw.blk");
-        let error = |what: &'static str| { let path = path.clone(); move |error| io_error(what, &path, error) };
+        let error = |what: &'static str| {
+            let path = path.clone();
+            move |error| io_error(what, &path, error)
+        };
         let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(error("open"))?;
         let found = file.metadata().map_err(error("read"))?.len();
         if found < len {

@@ -95,6 +95,11 @@ pub(super) fn write_unlisted(to: &mut String) {
     to.push_str(UNLISTED);
 }
 
+/// Whether it is the value that stands for values that are not indexed.
+pub(super) fn is_unlisted_value(value: &str) -> bool {
+    value == UNLISTED
+}
+
 /// Whether a term's value is not the whole value.
 pub(super) fn is_cut(value: &str) -> bool {
     value.contains(CUT)

@@ -118,7 +118,12 @@ impl Count<'_> {
         let mut found: Vec<(String, Bits)> = Vec::new();
         let (mut counts, mut is_cut) = (Vec::new(), false);
         let planner = &self.planner;
+        let mut has_unlisted = false;
         planner.walk(&prefix, "", |value, info| {
+            if term::is_unlisted_value(value) {
+                has_unlisted = true;
+                return Ok(true);
+            }
             let mut subset = Bits::none(self.segment.len);
             planner.add(info, &mut subset)?;
             subset.and(docs);
@@ -133,7 +138,7 @@ impl Count<'_> {
             is_cut = counts.len() >= GROUPS_MAX;
             Ok(!is_cut)
         })?;
-        self.is_cut |= is_cut;
+        self.is_cut |= is_cut || has_unlisted;
         for (value, count, loc) in counts {
             let part = self.part;
             let Some(tally) = self.slot(to, Key::Value(value)) else { break };

@@ -22,7 +22,8 @@ impl Cursor {
         if text.len() != 56 || !text.is_ascii() {
             return None;
         }
-        let bytes: Vec<u8> = (0..28).map(|at| text.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect::<Option<_>>()?;
+        let bytes: Vec<u8> =
+            (0..28).map(|at| text.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect::<Option<_>>()?;
         let sum = u32::from_be_bytes(bytes.get(24..)?.try_into().ok()?);
         let time = i64::from_be_bytes(bytes.get(..8)?.try_into().ok()?);
         let id = EventId(bytes.get(8..24)?.try_into().ok()?);

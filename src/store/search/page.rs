@@ -196,8 +196,7 @@ impl Searcher {
         partial |= request.budget.is_spent();
         total.exact &= !partial;
         let has_more = page.hits.len() > request.limit;
-        let events: Vec<Hit> =
-            page.hits.into_iter().take(request.limit).map(|((_, id), event)| Hit { id, time: event.time, event }).collect();
+        let events: Vec<Hit> = page.hits.into_iter().take(request.limit).map(|((_, id), event)| Hit { id, time: event.time, event }).collect();
         let next_cursor = events.last().filter(|_| has_more).map(|hit| Cursor { time: hit.time.nanos(), id: hit.id }.write());
         Ok(SearchAnswer { events, total, next_cursor, partial })
     }
