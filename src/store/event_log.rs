@@ -1,0 +1,378 @@
+//! The log of events: one writer, one active part, any number of sealed ones.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+
+use crate::clock::Clock;
+use crate::model::{Checkpoint, Duration, Event, EventId, Timestamp};
+use crate::ports::{EventStore, StoreError};
+
+use super::manifest::{FORMAT_VERSION, check_version, io_error, sync_dir, write_durably};
+use super::part::{ActivePart, PartView};
+use super::record::Restore;
+use super::search::Searcher;
+
+/// Where the log lies and when a part is cut.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The store's directory (`store.path`).
+    pub path: PathBuf,
+    /// Events after which a new part begins.
+    pub part_events_max: u64,
+    /// Raw bytes after which a new part begins.
+    pub part_bytes_max: u64,
+    /// Time of ingest after which a new part begins, aligned in UTC.
+    pub part_span: Duration,
+}
+
+impl LogSettings {
+    /// The defaults at this path.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), part_events_max: 5_000_000, part_bytes_max: 4 << 30, part_span: Duration::hours(1) }
+    }
+}
+
+/// What `append` has done since the log was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AppendCounts {
+    pub stored: u64,
+    /// Dropped, since an event of that id is stored.
+    pub duplicates: u64,
+}
+
+/// What searches see; replaced whole by a flush.
+pub(super) type Parts = ArcSwap<Vec<Arc<PartView>>>;
+
+/// The event store. Owns its directory: a second one of another process is refused.
+pub struct EventLog {
+    parts: Arc<Parts>,
+    restore: Arc<dyn Restore>,
+    clock: Clock,
+    writer: Mutex<Writer>,
+    /// Merges of parts that were cut.
+    sealing: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    _lock: File,
+}
+
+impl std::fmt::Debug for EventLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLog").field("parts", &self.parts.load().len()).finish_non_exhaustive()
+    }
+}
+
+struct Writer {
+    settings: LogSettings,
+    active: Option<Active>,
+    unflushed: HashSet<EventId>,
+    checkpoint: Checkpoint,
+    epoch: u64,
+    next_seq: u64,
+    newest_dir: Option<PathBuf>,
+    counts: AppendCounts,
+    /// Why nothing can be written any more: what has failed may have left the files in a state that only opening them again settles.
+    failed: Option<String>,
+}
+
+struct Active {
+    part: ActivePart,
+    /// Start of the span of ingest it belongs to.
+    span: Timestamp,
+}
+
+impl EventLog {
+    /// Opens the log, or makes it. Brings every part back to its last commit. Does blocking IO.
+    pub fn open(settings: LogSettings, clock: Clock, restore: Arc<dyn Restore>) -> Result<Self, StoreError> {
+        let parts_dir = settings.path.join("parts");
+        std::fs::create_dir_all(&parts_dir).map_err(|error| io_error("make", &parts_dir, error))?;
+        let lock = lock(&settings.path)?;
+        check_format(&settings.path, true)?;
+        sync_dir(&settings.path)?;
+        let found = list(&parts_dir)?;
+        let parts: Arc<Parts> = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        let (mut views, mut checkpoint, mut epoch) = (Vec::new(), Checkpoint::default(), 0);
+        let (next_seq, newest_dir) = found.last().map_or((1, None), |(seq, dir)| (seq + 1, Some(dir.clone())));
+        for (seq, dir) in found {
+            sweep(&dir)?;
+            // A part without its list of segments was being made when the process ended: nothing was committed to it.
+            if !dir.join("meta.json").exists() {
+                std::fs::remove_dir_all(&dir).map_err(|error| io_error("remove", &dir, error))?;
+                continue;
+            }
+            let (view, payload) = match PartView::open(&dir, seq)? {
+                (view, payload) if view.is_sealed() => (view, payload),
+                _ => {
+                    let (part, payload) = ActivePart::recover(&dir, seq)?;
+                    (part.seal()?, payload)
+                }
+            };
+            if payload.epoch >= epoch {
+                epoch = payload.epoch;
+                checkpoint = payload.checkpoint;
+            }
+            views.push(Arc::new(view));
+        }
+        parts.store(Arc::new(views));
+        let (active, unflushed, counts, failed) = (None, HashSet::new(), AppendCounts::default(), None);
+        let writer = Mutex::new(Writer { settings, active, unflushed, checkpoint, epoch, next_seq, newest_dir, counts, failed });
+        Ok(Self { parts, restore, clock, writer, sealing: Mutex::default(), _lock: lock })
+    }
+
+    /// A searcher over what is committed now, beside a process that writes. Sees no later commit. Does blocking IO.
+    pub fn open_read_only(path: &Path, restore: Arc<dyn Restore>) -> Result<Searcher, StoreError> {
+        check_format(path, false)?;
+        let parts_dir = path.join("parts");
+        let mut views = Vec::new();
+        for (seq, dir) in list(&parts_dir)? {
+            if dir.join("meta.json").exists() {
+                views.push(Arc::new(PartView::open(&dir, seq)?.0));
+            }
+        }
+        Ok(Searcher::new(Arc::new(ArcSwap::from_pointee(views)), restore))
+    }
+
+    /// A searcher that sees every flush.
+    pub fn searcher(&self) -> Searcher {
+        Searcher::new(self.parts.clone(), self.restore.clone())
+    }
+
+    /// What was stored and what was dropped.
+    pub fn counts(&self) -> AppendCounts {
+        self.writer().counts
+    }
+
+    /// As `EventStore::checkpoint`. Blocks while a flush is under way.
+    pub fn writer_checkpoint(&self) -> Checkpoint {
+        self.writer().checkpoint.clone()
+    }
+
+    /// Waits until parts that were cut are merged. Blocks.
+    pub fn settle(&self) {
+        let handles = std::mem::take(&mut *self.sealing.lock().unwrap_or_else(PoisonError::into_inner));
+        for handle in handles {
+            let _ = handle.join();
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stored(&self, writer: &Writer, id: &EventId, time: Timestamp) -> Result<bool, StoreError> {
+        if writer.unflushed.contains(id) {
+            return Ok(true);
+        }
+        let active = writer.active.as_ref().map(|active| &active.part);
+        if let Some(part) = active
+            && part.holds(id)?
+        {
+            return Ok(true);
+        }
+        let parts = self.parts.load();
+        for part in parts.iter().filter(|part| part.may_hold(time.nanos()) && active.is_none_or(|active| active.seq != part.seq)) {
+            if part.find(id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// As `EventStore::append`. Blocks.
+    pub fn append_blocking(&self, events: &[Event]) -> Result<(), StoreError> {
+        let mut guard = self.writer();
+        let writer = &mut *guard;
+        writer.check()?;
+        let now = self.clock.now();
+        self.cut_if_due(writer, now);
+        for event in events {
+            if self.is_stored(writer, &event.id, event.time)? {
+                writer.counts.duplicates += 1;
+                continue;
+            }
+            let pushed = writer.active(now).and_then(|part| part.push(event));
+            writer.note(pushed)?;
+            writer.unflushed.insert(event.id);
+            writer.counts.stored += 1;
+        }
+        Ok(())
+    }
+
+    /// As `EventStore::flush`. Blocks.
+    pub fn flush_blocking(&self, upto: &Checkpoint) -> Result<(), StoreError> {
+        let mut guard = self.writer();
+        let writer = &mut *guard;
+        writer.check()?;
+        if writer.unflushed.is_empty() && *upto == writer.checkpoint {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let epoch = writer.epoch + 1;
+        let committed = writer.active(now).and_then(|part| part.commit(epoch, upto));
+        let view = Arc::new(writer.note(committed)?);
+        writer.epoch = epoch;
+        writer.checkpoint = upto.clone();
+        writer.unflushed.clear();
+        publish(&self.parts, view);
+        Ok(())
+    }
+
+    /// Ends the active part when its span is over or it is full; merging goes on beside.
+    fn cut_if_due(&self, writer: &mut Writer, now: Timestamp) {
+        let settings = &writer.settings;
+        let is_due = |active: &mut Active| {
+            let stats = &active.part.stats;
+            let is_full = stats.events >= settings.part_events_max || stats.raw_bytes >= settings.part_bytes_max;
+            stats.events > 0 && (is_full || active.span != now.bucket(settings.part_span))
+        };
+        if !writer.unflushed.is_empty() {
+            return;
+        }
+        let Some(active) = writer.active.take_if(is_due) else { return };
+        let parts = self.parts.clone();
+        let seal = move || match active.part.seal() {
+            Ok(view) => publish(&parts, Arc::new(view)),
+            Err(error) => tracing::warn!(%error, "a part stays unmerged until the next start"),
+        };
+        let mut sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        sealing.retain(|handle| !handle.is_finished());
+        sealing.push(std::thread::spawn(seal));
+    }
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+/// Puts a part in the place of its earlier self.
+fn publish(parts: &Parts, view: Arc<PartView>) {
+    parts.rcu(|known| {
+        let mut next: Vec<Arc<PartView>> = known.iter().filter(|part| part.seq != view.seq).cloned().collect();
+        next.push(view.clone());
+        next
+    });
+}
+
+impl Writer {
+    fn check(&self) -> Result<(), StoreError> {
+        match &self.failed {
+            Some(why) => Err(StoreError::Io {
+                what: format!("write to `{}` before a restart, since this failed: {why}", self.settings.path.display()),
+                source: std::io::ErrorKind::Other.into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result {
+            self.failed = Some(error.to_string());
+        }
+        result
+    }
+
+    fn active(&mut self, now: Timestamp) -> Result<&mut ActivePart, StoreError> {
+        if self.active.is_none() {
+            let span = now.bucket(self.settings.part_span);
+            let hour: String = span.to_string().chars().filter(|c| c.is_ascii_digit()).take(10).collect();
+            let dir = self.settings.path.join("parts").join(format!("{:08}-{hour}", self.next_seq));
+            let part = ActivePart::create(&dir, self.next_seq, self.newest_dir.as_deref())?;
+            self.next_seq += 1;
+            self.newest_dir = Some(dir);
+            self.active = Some(Active { part, span });
+        }
+        Ok(&mut self.active.as_mut().expect("it was made above if there was none").part)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let name = path.join("lock");
+    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&name).map_err(|error| io_error("open", &name, error))?;
+    if file.try_lock().is_err() {
+        let mut holder = String::new();
+        let _ = file.read_to_string(&mut holder);
+        return Err(StoreError::Held { what: format!("`{}`", path.display()), holder: format!("process {}", holder.trim()) });
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.write_all(std::process::id().to_string().as_bytes())
+    };
+    write(&mut file).map_err(|error| io_error("write", &name, error))?;
+    Ok(file)
+}
+
+fn check_format(path: &Path, may_make: bool) -> Result<(), StoreError> {
+    let name = path.join("format_version");
+    match std::fs::read_to_string(&name) {
+        Ok(text) => {
+            let found = text
+                .trim()
+                .parse()
+                .map_err(|_| StoreError::Damaged { what: format!("`{}`", name.display()), why: "it is not a number".to_owned() })?;
+            check_version(&name, found)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => write_durably(&name, format!("{FORMAT_VERSION}\n").as_bytes()),
+        Err(error) => Err(io_error("read", &name, error)),
+    }
+}
+
+/// The parts by number.
+fn list(parts_dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+    let error = |error| io_error("list", parts_dir, error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(parts_dir).map_err(error)? {
+        let path = entry.map_err(error)?.path();
+        let seq = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('-').next()).and_then(|seq| seq.parse().ok());
+        if let Some(seq) = seq {
+            found.push((seq, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Removes files that were being written when the process ended.
+fn sweep(dir: &Path) -> Result<(), StoreError> {
+    for entry in std::fs::read_dir(dir).map_err(|error| io_error("list", dir, error))? {
+        let path = entry.map_err(|error| io_error("list", dir, error))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with(".tmp") || name.ends_with(".tmp") {
+            std::fs::remove_file(&path).map_err(|error| io_error("remove", &path, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs work that blocks so that the other tasks of the runtime go on.
+fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
+    let is_multi = tokio::runtime::Handle::try_current().is_ok_and(|h| h.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+    if is_multi { tokio::task::block_in_place(work) } else { work() }
+}
+
+#[async_trait]
+impl EventStore for EventLog {
+    async fn checkpoint(&self) -> Result<Checkpoint, StoreError> {
+        Ok(off_runtime(|| self.writer_checkpoint()))
+    }
+
+    async fn contains(&self, ids: &[(EventId, Timestamp)]) -> Result<Vec<bool>, StoreError> {
+        off_runtime(|| {
+            let writer = self.writer();
+            ids.iter().map(|(id, time)| self.is_stored(&writer, id, *time)).collect()
+        })
+    }
+
+    async fn append(&self, events: &[Event]) -> Result<(), StoreError> {
+        off_runtime(|| self.append_blocking(events))
+    }
+
+    async fn flush(&self, upto: &Checkpoint) -> Result<(), StoreError> {
+        off_runtime(|| self.flush_blocking(upto))
+    }
+}

@@ -1,0 +1,268 @@
+//! A part: a directory with an index, a file of raw blocks, and the table of its ids.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tantivy::columnar::ColumnValues;
+use tantivy::directory::MmapDirectory;
+use tantivy::index::InvertedIndexReader;
+use tantivy::indexer::LogMergePolicy;
+use tantivy::{Index, IndexWriter, ReloadPolicy, SegmentReader};
+
+use crate::model::{Checkpoint, Event, EventId};
+use crate::ports::StoreError;
+
+use super::ids::{self, IdRuns, IdTable};
+use super::index::{self, Columns, DocBuilder};
+use super::manifest::{FORMAT_VERSION, Manifest, Payload, Stats, check_version, engine_error, io_error, sync_dir, write_durably};
+use super::raw::{Loc, RawReader, RawWriter};
+use super::record;
+
+/// Memory of the indexer, in bytes.
+const INDEXER_BYTES: usize = 100 << 20;
+
+/// One segment of the index, opened for search.
+pub(super) struct SegmentView {
+    pub(super) terms: Arc<InvertedIndexReader>,
+    pub(super) time: Arc<dyn ColumnValues<i64>>,
+    pub(super) loc: Arc<dyn ColumnValues<u64>>,
+    pub(super) id: Arc<dyn ColumnValues<u64>>,
+    pub(super) len: u32,
+}
+
+impl SegmentView {
+    fn open(reader: &SegmentReader, columns: &Columns) -> tantivy::Result<Self> {
+        let fast = reader.fast_fields();
+        Ok(Self {
+            terms: reader.inverted_index(columns.terms)?,
+            time: fast.column_first_or_default(index::TIME)?,
+            loc: fast.column_first_or_default(index::LOC)?,
+            id: fast.column_first_or_default(index::ID)?,
+            len: reader.max_doc(),
+        })
+    }
+}
+
+/// A part as a search sees it: what was committed, unchanging.
+pub(super) struct PartView {
+    pub(super) dir: PathBuf,
+    pub(super) seq: u64,
+    pub(super) stats: Stats,
+    pub(super) segments: Vec<SegmentView>,
+    pub(super) raw: Arc<RawReader>,
+    /// Where the ids of a sealed part lie.
+    ids: Option<IdTable>,
+}
+
+impl PartView {
+    pub(super) fn open(dir: &Path, seq: u64) -> Result<(Self, Payload), StoreError> {
+        let raw = Arc::new(RawReader::open(dir)?);
+        let index = Index::open_in_dir(dir).map_err(|error| engine_error("open the index", dir, error))?;
+        Self::of(&index, dir, seq, raw)
+    }
+
+    fn of(index: &Index, dir: &Path, seq: u64, raw: Arc<RawReader>) -> Result<(Self, Payload), StoreError> {
+        let error = |error| engine_error("read the index", dir, error);
+        let (_, columns) = index::schema();
+        let payload = payload(index, dir)?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(error)?;
+        let searcher = reader.searcher();
+        let segments = searcher.segment_readers().iter().map(|segment| SegmentView::open(segment, &columns)).collect::<Result<_, _>>();
+        let ids = IdTable::open(&dir.join("ids.tab"), payload.stats.events);
+        let view = Self { dir: dir.to_owned(), seq, stats: payload.stats.clone(), segments: segments.map_err(error)?, raw, ids };
+        Ok((view, payload))
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.ids.is_some()
+    }
+
+    /// Whether the event can lie here at all.
+    pub(super) fn may_hold(&self, time: i64) -> bool {
+        self.stats.time_min <= time && time <= self.stats.time_max
+    }
+
+    /// Where an event is.
+    pub(super) fn find(&self, id: &EventId) -> Result<Option<Loc>, StoreError> {
+        let prefix = ids::prefix(id);
+        let found = match &self.ids {
+            Some(table) => table.find(prefix, &self.dir)?,
+            None => self.scan(prefix),
+        };
+        first_of(&self.raw, id, found)
+    }
+
+    fn scan(&self, prefix: u64) -> Vec<Loc> {
+        let in_segment = |segment: &SegmentView| {
+            let docs: Vec<Loc> = (0..segment.len).filter(|doc| segment.id.get_val(*doc) == prefix).map(|doc| Loc(segment.loc.get_val(doc))).collect();
+            docs
+        };
+        self.segments.iter().flat_map(in_segment).collect()
+    }
+}
+
+/// The first of the places that really holds this id.
+fn first_of(raw: &RawReader, id: &EventId, places: Vec<Loc>) -> Result<Option<Loc>, StoreError> {
+    for loc in places {
+        let (block, _) = raw.block(loc.block())?;
+        if block.record(loc).and_then(record::read_id) == Some(*id) {
+            return Ok(Some(loc));
+        }
+    }
+    Ok(None)
+}
+
+fn payload(index: &Index, dir: &Path) -> Result<Payload, StoreError> {
+    let metas = index.load_metas().map_err(|error| engine_error("read the index", dir, error))?;
+    let Some(text) = metas.payload else { return Ok(Payload::default()) };
+    let payload: Payload = serde_json::from_str(&text).map_err(|error| engine_error("read the last commit", dir, error))?;
+    check_version(dir, payload.format_version)?;
+    Ok(payload)
+}
+
+/// The part that takes events in.
+pub(super) struct ActivePart {
+    dir: PathBuf,
+    pub(super) seq: u64,
+    index: Index,
+    columns: Columns,
+    writer: IndexWriter,
+    raw: RawWriter,
+    reader: Arc<RawReader>,
+    builder: DocBuilder,
+    ids: IdRuns,
+    unflushed: Vec<(u64, Loc)>,
+    pub(super) stats: Stats,
+    record: Vec<u8>,
+}
+
+impl ActivePart {
+    /// Makes a new part; the dictionary of an earlier one is taken over.
+    pub(super) fn create(dir: &Path, seq: u64, inherit: Option<&Path>) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(dir).map_err(|error| io_error("make", dir, error))?;
+        let raw = RawWriter::open(dir, 0, inherit)?;
+        let directory = MmapDirectory::open(dir).map_err(|error| engine_error("open the index", dir, error))?;
+        let (schema, _) = index::schema();
+        let made = Index::builder().schema(schema).settings(index::settings()).open_or_create(directory);
+        let index = made.map_err(|error| engine_error("make the index", dir, error))?;
+        sync_dir(dir)?;
+        dir.parent().map_or(Ok(()), sync_dir)?;
+        Self::with(dir, seq, index, raw, IdRuns::default(), Stats::default())
+    }
+
+    /// Opens a part as of its last commit: what is past it is cut off.
+    pub(super) fn recover(dir: &Path, seq: u64) -> Result<(Self, Payload), StoreError> {
+        let index = Index::open_in_dir(dir).map_err(|error| engine_error("open the index", dir, error))?;
+        let payload = payload(&index, dir)?;
+        let raw = RawWriter::open(dir, payload.raw_len, None)?;
+        let ids = recover_ids(dir, &payload)?;
+        Ok((Self::with(dir, seq, index, raw, ids, payload.stats.clone())?, payload))
+    }
+
+    fn with(dir: &Path, seq: u64, index: Index, raw: RawWriter, ids: IdRuns, stats: Stats) -> Result<Self, StoreError> {
+        index::register(&index);
+        let writer = index.writer_with_num_threads(1, INDEXER_BYTES).map_err(|error| engine_error("write the index", dir, error))?;
+        let mut policy = LogMergePolicy::default();
+        policy.set_min_num_segments(8);
+        writer.set_merge_policy(Box::new(policy));
+        let (_, columns) = index::schema();
+        let reader = Arc::new(RawReader::open(dir)?);
+        let (builder, unflushed, record) = (DocBuilder::default(), Vec::new(), Vec::new());
+        Ok(Self { dir: dir.to_owned(), seq, index, columns, writer, raw, reader, builder, ids, unflushed, stats, record })
+    }
+
+    /// Takes an event in.
+    pub(super) fn push(&mut self, event: &Event) -> Result<(), StoreError> {
+        self.record.clear();
+        record::write(event, &mut self.record);
+        let loc = self.raw.push(&self.record)?;
+        let (doc, is_overfull) = self.builder.build(event, loc, &self.columns);
+        self.writer.add_document(doc).map_err(|error| engine_error("write the index", &self.dir, error))?;
+        self.unflushed.push((ids::prefix(&event.id), loc));
+        self.stats.add(event, is_overfull);
+        Ok(())
+    }
+
+    /// Whether a committed event of this part has the id.
+    pub(super) fn holds(&self, id: &EventId) -> Result<bool, StoreError> {
+        Ok(first_of(&self.reader, id, self.ids.find(ids::prefix(id)))?.is_some())
+    }
+
+    /// Makes all of it durable together with the checkpoint.
+    pub(super) fn commit(&mut self, epoch: u64, checkpoint: &Checkpoint) -> Result<PartView, StoreError> {
+        let raw_len = self.raw.sync()?;
+        self.log_ids()?;
+        let payload = Payload { format_version: FORMAT_VERSION, epoch, checkpoint: checkpoint.clone(), raw_len, stats: self.stats.clone() };
+        let text = serde_json::to_string(&payload).map_err(|error| engine_error("describe the commit of", &self.dir, error))?;
+        let commit = |writer: &mut IndexWriter| {
+            let mut prepared = writer.prepare_commit()?;
+            prepared.set_payload(&text);
+            prepared.commit()
+        };
+        commit(&mut self.writer).map_err(|error| engine_error("commit the index", &self.dir, error))?;
+        // The engine renames its list of segments and does not sync the directory after that: without this a power cut undoes the commit.
+        sync_dir(&self.dir)?;
+        self.ids.add(std::mem::take(&mut self.unflushed));
+        self.view()
+    }
+
+    fn view(&self) -> Result<PartView, StoreError> {
+        Ok(PartView::of(&self.index, &self.dir, self.seq, self.reader.clone())?.0)
+    }
+
+    fn log_ids(&self) -> Result<(), StoreError> {
+        use std::io::Write;
+        let path = self.dir.join("ids.log");
+        let write = || {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+            file.write_all(&ids::encode(&self.unflushed))?;
+            file.sync_data()
+        };
+        write().map_err(|error| io_error("write", &path, error))
+    }
+
+    /// Merges the index to one segment and writes the tables that a part has once nothing is added any more.
+    pub(super) fn seal(mut self) -> Result<PartView, StoreError> {
+        let error = |error| engine_error("merge the index", &self.dir, error);
+        let segments = self.index.searchable_segment_ids().map_err(error)?;
+        if segments.len() > 1 {
+            self.writer.merge(&segments).wait().map_err(error)?;
+        }
+        self.writer.garbage_collect_files().wait().map_err(error)?;
+        self.writer.wait_merging_threads().map_err(error)?;
+        self.ids.write(&self.dir.join("ids.tab"))?;
+        let payload = payload(&self.index, &self.dir)?;
+        let manifest = Manifest { format_version: FORMAT_VERSION, seq: self.seq, sealed: true, raw_len: payload.raw_len, stats: payload.stats };
+        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| engine_error("describe", &self.dir, error))?;
+        write_durably(&self.dir.join("manifest.json"), &text)?;
+        let _ = std::fs::remove_file(self.dir.join("ids.log"));
+        Ok(PartView::of(&self.index, &self.dir, self.seq, self.reader.clone())?.0)
+    }
+}
+
+/// The ids of a part as of its last commit: from their log, or from the records if the log is not what the commit says.
+fn recover_ids(dir: &Path, payload: &Payload) -> Result<IdRuns, StoreError> {
+    let path = dir.join("ids.log");
+    let count = payload.stats.events;
+    let log = std::fs::read(&path).unwrap_or_default();
+    let mut runs = IdRuns::default();
+    let entries = match ids::decode(&log, count) {
+        Some(entries) => {
+            let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+            file.and_then(|file| file.set_len(count * ids::ENTRY_BYTES as u64)).map_err(|error| io_error("cut", &path, error))?;
+            entries
+        }
+        None => {
+            let mut entries = Vec::new();
+            RawReader::open(dir)?.each(payload.raw_len, |loc, bytes| {
+                if let Some(id) = record::read_id(bytes) {
+                    entries.push((ids::prefix(&id), loc));
+                }
+            })?;
+            write_durably(&path, &ids::encode(&entries))?;
+            entries
+        }
+    };
+    runs.add(entries);
+    Ok(runs)
+}

@@ -1,0 +1,309 @@
+//! Groups: histograms and top values, nested; and the names of fields.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::model::{Duration, Field, FieldRef, Timestamp};
+use crate::store::manifest::engine_error;
+use crate::store::part::{PartView, SegmentView};
+use crate::store::raw::Loc;
+use crate::store::term;
+
+use super::bits::Bits;
+use super::page::{Fetch, Looks, resolve};
+use super::plan::Planner;
+use super::{SearchError, SearchRequest, Searcher, Total};
+
+/// Groups in an answer, and groups of values that are kept while counting.
+const GROUPS_MAX: usize = 10_000;
+/// Levels of nesting.
+const LEVELS_MAX: usize = 4;
+/// Names of fields in an answer.
+const FIELDS_MAX: usize = 5_000;
+
+/// How to group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bucket {
+    /// By time, in steps of this length aligned in UTC.
+    Time(Duration),
+    /// By value, the most frequent first.
+    Field { field: FieldRef, size: usize },
+}
+
+/// One group.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Group {
+    pub key: String,
+    pub count: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<Group>,
+}
+
+/// A field that events have.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FieldInfo {
+    pub name: String,
+    /// `text`, `number`, `bool`, `ip`, `time` or `words`; `native` for what is not in the vocabulary.
+    pub kind: &'static str,
+    /// The most frequent values, folded to lower case.
+    pub top: Vec<String>,
+}
+
+/// Counts of one group while parts are added up.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    /// An event that has the value, to show it as it is written.
+    sample: Option<(usize, Loc)>,
+    groups: BTreeMap<Key, Tally>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Time(i64),
+    Value(String),
+}
+
+struct Count<'a> {
+    planner: Planner<'a>,
+    segment: &'a SegmentView,
+    part: usize,
+    groups: usize,
+    is_cut: bool,
+}
+
+impl Count<'_> {
+    fn level(&mut self, docs: &Bits, by: &[Bucket], to: &mut Tally) -> io::Result<()> {
+        let Some((bucket, rest)) = by.split_first() else { return Ok(()) };
+        match bucket {
+            Bucket::Time(step) => self.by_time(docs, *step, rest, to),
+            Bucket::Field { field, .. } => self.by_value(docs, field, rest, to),
+        }
+    }
+
+    fn by_time(&mut self, docs: &Bits, step: Duration, rest: &[Bucket], to: &mut Tally) -> io::Result<()> {
+        let start = |doc: u32| Timestamp::from_nanos(self.segment.time.get_val(doc)).bucket(step).nanos();
+        let mut groups: Vec<(i64, Bits)> = Vec::new();
+        // Documents stand in order of time, so groups do not interleave.
+        let mut counts: Vec<(i64, u64, u32)> = Vec::new();
+        for doc in docs.iter_from(0) {
+            let key = start(doc);
+            match counts.last_mut() {
+                Some((last, count, _)) if *last == key => *count += 1,
+                _ => counts.push((key, 1, doc)),
+            }
+        }
+        for (at, (key, count, first)) in counts.iter().enumerate() {
+            let Some(tally) = self.slot(to, Key::Time(*key)) else { break };
+            tally.count += count;
+            if !rest.is_empty() {
+                let mut subset = docs.clone();
+                subset.keep(*first, counts.get(at + 1).map_or(self.segment.len, |next| next.2));
+                groups.push((*key, subset));
+            }
+        }
+        for (key, subset) in groups {
+            if let Some(tally) = to.groups.get_mut(&Key::Time(key)) {
+                self.level(&subset, rest, tally)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn by_value(&mut self, docs: &Bits, field: &FieldRef, rest: &[Bucket], to: &mut Tally) -> io::Result<()> {
+        let prefix = match field {
+            FieldRef::Fact(field) => term::field(term::FACT, field.name()),
+            FieldRef::Native { name, .. } => term::field(term::NATIVE, name),
+        };
+        let mut found: Vec<(String, Bits)> = Vec::new();
+        let (mut counts, mut is_cut) = (Vec::new(), false);
+        let planner = &self.planner;
+        let mut has_unlisted = false;
+        planner.walk(&prefix, "", |value, info| {
+            if term::is_unlisted_value(value) {
+                has_unlisted = true;
+                return Ok(true);
+            }
+            let mut subset = Bits::none(self.segment.len);
+            planner.add(info, &mut subset)?;
+            subset.and(docs);
+            let count = subset.count();
+            if count > 0 {
+                let first = subset.iter_from(0).next().unwrap_or_default();
+                counts.push((value.to_owned(), count, Loc(self.segment.loc.get_val(first))));
+                if !rest.is_empty() {
+                    found.push((value.to_owned(), subset));
+                }
+            }
+            is_cut = counts.len() >= GROUPS_MAX;
+            Ok(!is_cut)
+        })?;
+        self.is_cut |= is_cut || has_unlisted;
+        for (value, count, loc) in counts {
+            let part = self.part;
+            let Some(tally) = self.slot(to, Key::Value(value)) else { break };
+            tally.count += count;
+            tally.sample = tally.sample.or(Some((part, loc)));
+        }
+        for (value, subset) in found {
+            if let Some(tally) = to.groups.get_mut(&Key::Value(value)) {
+                self.level(&subset, rest, tally)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The group of a key, if there is room for it.
+    fn slot<'t>(&mut self, to: &'t mut Tally, key: Key) -> Option<&'t mut Tally> {
+        if !to.groups.contains_key(&key) {
+            if self.groups >= GROUPS_MAX {
+                self.is_cut = true;
+                return None;
+            }
+            self.groups += 1;
+        }
+        Some(to.groups.entry(key).or_default())
+    }
+}
+
+impl Searcher {
+    /// Groups of the events that match, the number of those events, and whether something was left out.
+    pub fn aggregate(&self, request: &SearchRequest, by: &[Bucket]) -> Result<(Vec<Group>, Total, bool), SearchError> {
+        if by.len() > LEVELS_MAX || by.iter().any(|bucket| matches!(bucket, Bucket::Time(step) if step.0 <= 0)) {
+            return Err(SearchError::BadRequest(format!("at most {LEVELS_MAX} levels, and steps of time longer than nothing")));
+        }
+        let (mut tally, mut total, mut partial) = (Tally::default(), Total { value: 0, exact: true }, false);
+        let mut looks = Looks::new(&request.budget);
+        let range = (request.low(), request.high());
+        let parts = self.parts_between(range.0, range.1);
+        let mut groups = 0;
+        for (at, part) in parts.iter().enumerate() {
+            let mut fetch = Fetch::new(part, self.restore.as_ref());
+            for segment in &part.segments {
+                if request.budget.is_spent() {
+                    partial = true;
+                    break;
+                }
+                let resolved = resolve(&request.query, range, segment, &mut fetch, &mut looks)?;
+                total.value += resolved.hits.count();
+                total.exact &= resolved.open.is_none();
+                let planner = Planner { segment, budget: &request.budget };
+                let mut count = Count { planner, segment, part: at, groups, is_cut: false };
+                count.level(&resolved.hits, by, &mut tally).map_err(|error| engine_error("group events of", &part.dir, error))?;
+                groups = count.groups;
+                partial |= count.is_cut;
+            }
+        }
+        partial |= !total.exact || request.budget.is_spent();
+        total.exact &= !partial;
+        Ok((self.finish(tally, by, &parts)?, total, partial))
+    }
+
+    fn finish(&self, tally: Tally, by: &[Bucket], parts: &[std::sync::Arc<PartView>]) -> Result<Vec<Group>, SearchError> {
+        let Some((bucket, rest)) = by.split_first() else { return Ok(Vec::new()) };
+        let mut groups: Vec<(Key, Tally)> = tally.groups.into_iter().collect();
+        if let Bucket::Field { size, .. } = bucket {
+            groups.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+            groups.truncate(*size);
+        }
+        let finish = |(key, tally): (Key, Tally)| {
+            let key = match (key, bucket) {
+                (Key::Value(folded), Bucket::Field { field, .. }) => self.spelling(field, folded, tally.sample, parts)?,
+                (Key::Value(folded), Bucket::Time(_)) => folded,
+                (Key::Time(start), _) => Timestamp::from_nanos(start).to_string(),
+            };
+            Ok(Group { key, count: tally.count, buckets: self.finish(tally, rest, parts)? })
+        };
+        groups.into_iter().map(finish).collect()
+    }
+
+    /// A value as an event writes it: terms are folded, and cut when they are long.
+    fn spelling(
+        &self,
+        field: &FieldRef,
+        folded: String,
+        sample: Option<(usize, Loc)>,
+        parts: &[std::sync::Arc<PartView>],
+    ) -> Result<String, SearchError> {
+        let Some((part, loc)) = sample.and_then(|(at, loc)| Some((parts.get(at)?, loc))) else { return Ok(folded) };
+        let event = Fetch::new(part, self.restore.as_ref()).event(loc)?;
+        let mut found = None;
+        event.each(field, |value| {
+            let mut encoded = String::new();
+            term::write_value(value.text, &mut encoded);
+            if found.is_none() && encoded == folded {
+                found = Some(value.text.chars().take(1024).collect());
+            }
+        });
+        Ok(found.unwrap_or_else(|| folded.chars().filter(|c| !c.is_control()).collect()))
+    }
+
+    /// Every field that stored events have: those of the vocabulary with their most frequent values, then native ones by name.
+    pub fn fields(&self) -> Result<Vec<FieldInfo>, SearchError> {
+        let mut names: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for part in self.parts_between(i64::MIN, i64::MAX) {
+            for segment in &part.segments {
+                collect_fields(segment, &mut names).map_err(|error| engine_error("list the fields of", &part.dir, error))?;
+            }
+        }
+        let info = |(marked, values): (String, BTreeMap<String, u64>)| {
+            let mut top: Vec<(String, u64)> = values.into_iter().collect();
+            top.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let top = top.into_iter().take(10).map(|(value, _)| value).collect();
+            let name: String = marked.chars().skip(1).collect();
+            match Field::by_name(&name).filter(|_| marked.starts_with(term::FACT)) {
+                Some(field) => FieldInfo { kind: kind_name(field), name, top },
+                None => FieldInfo { kind: "native", name, top },
+            }
+        };
+        let mut fields: Vec<FieldInfo> = names.into_iter().map(info).collect();
+        fields.sort_by(|a, b| (a.kind == "native", &a.name).cmp(&(b.kind == "native", &b.name)));
+        Ok(fields)
+    }
+}
+
+/// Adds the field names of a segment. Jumps from field to field; of the vocabulary's fields the first values are counted.
+fn collect_fields(segment: &SegmentView, names: &mut BTreeMap<String, BTreeMap<String, u64>>) -> io::Result<()> {
+    const VALUES_MAX: usize = 1000;
+    let terms = segment.terms.terms();
+    let mut from = String::new();
+    while names.len() < FIELDS_MAX {
+        let mut stream = terms.range().ge(&from).into_stream()?;
+        let Some((field, _)) = next_text(&mut stream) else { break };
+        let Some(name) = term::split(&field).map(|(name, _)| name.to_owned()) else {
+            from = format!("{field}\0");
+            continue;
+        };
+        let is_fact = name.starts_with(term::FACT);
+        if is_fact || name.starts_with(term::NATIVE) {
+            let values = names.entry(name.clone()).or_default();
+            let mut next = is_fact.then(|| (field.clone(), u64::from(stream.value().doc_freq)));
+            let mut taken = 0;
+            while let Some((term, count)) = next.take() {
+                let Some((_, value)) = term::split(&term).filter(|(known, value)| *known == name && !term::is_cut(value)) else { break };
+                *values.entry(value.to_owned()).or_default() += count;
+                taken += 1;
+                next = if taken < VALUES_MAX { next_text(&mut stream) } else { None };
+            }
+        }
+        from = term::end_of(&format!("{name}\u{1f}"));
+    }
+    Ok(())
+}
+
+fn next_text(stream: &mut tantivy::termdict::TermStreamer<'_>) -> Option<(String, u64)> {
+    let (key, info) = stream.next()?;
+    Some((String::from_utf8_lossy(key).into_owned(), u64::from(info.doc_freq)))
+}
+
+fn kind_name(field: Field) -> &'static str {
+    use crate::model::FieldType;
+    match field.kind() {
+        FieldType::Text => "text",
+        FieldType::Number => "number",
+        FieldType::Bool => "bool",
+        FieldType::Ip => "ip",
+        FieldType::Time => "time",
+        FieldType::Words => "words",
+    }
+}
