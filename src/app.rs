@@ -1,1 +1,9 @@
-//! The service, built from its configuration.
+//! The service, built from its configuration: opens what it owns, then runs until it is told to stop.
+
+pub mod build;
+mod ingest;
+mod restore;
+pub mod rules;
+
+pub use ingest::{Ingested, ingest};
+pub use restore::Restorer;

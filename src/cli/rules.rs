@@ -2,54 +2,25 @@
 
 mod test;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use anyhow::Context;
 
 use super::args::{Format, RulesArgs, RulesCommand, RulesPathArgs};
 use super::output::{self, Screen, printable};
 use super::{Exit, Failure};
+use crate::app;
 use crate::detect::engine::{Engine, EngineSettings};
-use crate::detect::pack;
 use crate::detect::rule::{LogSource, RuleSet};
 use crate::detect::sigma::{self, Diagnostic, Settings, Severity};
-use crate::source::file::{Input, walk};
 
-/// Bytes of one file of rules that are read at all.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// Rules as file names and texts: those under the paths, or the built-in ones.
-pub(super) fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(Arc<str>, String)>> {
-    if paths.is_empty() {
-        return Ok(pack::rules());
-    }
-    let (inputs, problems) = walk(paths);
-    if let Some(problem) = problems.first() {
-        return Err(Failure::usage(format!("cannot read rules from `{}`: {}", problem.path, problem.why)).into());
-    }
-    let mut texts = Vec::new();
-    for input in inputs {
-        let Input::File(path) = input else { continue };
-        let name = path.display().to_string();
-        let is_rule = paths.contains(&path) || [".yml", ".yaml"].iter().any(|suffix| name.ends_with(suffix));
-        if !is_rule || name.ends_with(".test.yml") || name.ends_with("lists.yaml") {
-            continue;
-        }
-        let size = fs::metadata(&path).with_context(|| format!("cannot read `{name}`"))?.len();
-        if size > FILE_BYTES_MAX {
-            return Err(Failure::usage(format!("`{name}` has {size} bytes: no file of rules is that long")).into());
-        }
-        let bytes = fs::read(&path).with_context(|| format!("cannot read `{name}`"))?;
-        texts.push((Arc::from(name), String::from_utf8_lossy(&bytes).into_owned()));
-    }
-    Ok(texts)
+/// Rules as file names and texts.
+fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(Arc<str>, String)>> {
+    app::rules::texts(paths).map_err(|error| Failure::usage(format!("{error:#}")).into())
 }
 
 /// Settings with the built-in lists.
-pub(super) fn settings(any_logsource: bool) -> Settings {
-    Settings { lists: pack::lists(), any_logsource, ..Settings::default() }
+fn settings(any_logsource: bool) -> Settings {
+    app::rules::settings(None, any_logsource)
 }
 
 /// Rules ready to run. Broken ones are named on standard error and left out, unless none is left.

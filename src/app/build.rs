@@ -1,0 +1,146 @@
+//! Opening what the service owns: the event log, the catalog, the rules and their engine, the targets of alerts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use anyhow::{Context, bail};
+
+use super::restore::Restorer;
+use super::rules;
+use crate::clock::Clock;
+use crate::codec::Inflater;
+use crate::config::{Config, NotifierSettings};
+use crate::deliver::worker::Target;
+use crate::deliver::{AddressPolicy, SigningSecret, Webhook, WebhookSettings};
+use crate::detect::engine::{Engine, EngineSettings};
+use crate::detect::rule::RuleSet;
+use crate::detect::sigma::Severity;
+use crate::model::{Alert, Duration, Kind, Level, SourceId};
+use crate::pipeline::{Flow, FlowSettings, Ledger, Worker, WorkerSettings};
+use crate::query::Query;
+use crate::store::catalog::Catalog;
+use crate::store::outbox::Routes;
+use crate::store::{EventLog, LogSettings, SearchRequest, Searcher};
+
+/// How far back the windows are filled from the store at a start, and how many events at most.
+const WARM_SPAN: Duration = Duration::hours(3);
+const WARM_EVENTS_MAX: usize = 500_000;
+const WARM_PAGE: usize = 1_000;
+
+/// Installs the one TLS provider. Called by everything that may speak TLS; later calls change nothing.
+pub fn install_tls() {
+    // An error says that one is installed already.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
+
+/// What holds events and alerts.
+#[derive(Debug)]
+pub struct Stores {
+    pub events: Arc<EventLog>,
+    pub catalog: Arc<Catalog>,
+}
+
+impl Stores {
+    /// Opens both for writing. Fails if another process holds them.
+    pub async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        let path = config.store.path.clone();
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot create the data directory `{}`", path.display()))?;
+        let (settings, log_clock) = (LogSettings::at(path.clone()), clock.clone());
+        let events = tokio::task::spawn_blocking(move || EventLog::open(settings, log_clock, Arc::new(Restorer::default()))).await??;
+        let catalog = Catalog::open(&path, clock.clone(), routes(config)?).await?;
+        Ok(Self { events: Arc::new(events), catalog: Arc::new(catalog) })
+    }
+}
+
+/// Which alerts go to which notifiers.
+fn routes(config: &Config) -> anyhow::Result<Routes> {
+    if config.routes.is_empty() {
+        return Ok(Routes::medium_and_above(config.notifiers.iter().map(|notifier| notifier.name.clone()).collect()));
+    }
+    if let Some(route) = config.routes.iter().find(|route| !route.query.is_empty()) {
+        bail!("a [[route]] has `match = {:?}`: routes by query are not in this version; `level_min` is", route.query);
+    }
+    let table: Vec<(Level, Vec<String>)> = config.routes.iter().map(|route| (route.level_min.unwrap_or(Level::Medium), route.notifiers.clone())).collect();
+    Ok(Routes::by(move |alert: &Alert| {
+        let mut targets: Vec<String> = table.iter().filter(|(level, _)| alert.rule.level >= *level).flat_map(|(_, targets)| targets.clone()).collect();
+        targets.sort();
+        targets.dedup();
+        targets
+    }))
+}
+
+/// The targets of alerts.
+pub fn targets(config: &Config) -> anyhow::Result<Vec<Target>> {
+    config.notifiers.iter().map(|notifier| target(notifier).with_context(|| format!("cannot set up notifier `{}`", notifier.name))).collect()
+}
+
+fn target(notifier: &NotifierSettings) -> anyhow::Result<Target> {
+    let secret: SigningSecret = notifier.secret.as_ref().map(|secret| secret.expose()).unwrap_or_default().parse().map_err(|why| anyhow::anyhow!("its secret: {why}"))?;
+    let mut settings = WebhookSettings::new(notifier.url.clone().unwrap_or_default(), vec![secret]);
+    let allow_private = notifier.allow_private.unwrap_or(false);
+    settings.addresses = AddressPolicy { allow_private, ..AddressPolicy::default() };
+    settings.allow_http = allow_private;
+    if let Some(seconds) = notifier.timeout_s {
+        settings.timeout = StdDuration::from_secs(u64::from(seconds));
+    }
+    Ok(Target { name: notifier.name.clone(), notifier: Arc::new(Webhook::build(settings)?) })
+}
+
+/// The rules in force. Broken ones are logged and left out.
+pub fn rule_set(config: &Config) -> anyhow::Result<Arc<RuleSet>> {
+    let (rules, diagnostics) = rules::load(&config.detect)?;
+    for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error) {
+        tracing::error!(file = %diagnostic.file, line = diagnostic.line, problem = %diagnostic.message, "cannot use rule");
+    }
+    if rules.rules.is_empty() {
+        bail!("no rule can be run: see `bartizan rules check`");
+    }
+    Ok(Arc::new(rules))
+}
+
+/// A worker with an engine over these rules; its windows filled from what the store has.
+pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past: Option<&Searcher>, is_finite: bool) -> anyhow::Result<Worker> {
+    let engine = Engine::new(Arc::clone(rules), EngineSettings { is_finite, ..EngineSettings::default() });
+    for refused in engine.refused() {
+        tracing::error!(rule = %refused.rule, problem = %refused.reason, "cannot run rule");
+    }
+    let mut kinds = BTreeMap::new();
+    for source in config.sources.iter().filter(|source| !source.kinds.is_empty()) {
+        let allowed: Vec<Kind> = source.kinds.iter().filter_map(|kind| Kind::by_name(kind)).collect();
+        kinds.insert(SourceId::from(source.name.as_str()), allowed);
+    }
+    let settings = WorkerSettings { kinds, has_past: true, ..WorkerSettings::default() };
+    let mut worker = Worker::new(engine, Arc::clone(ledger), Arc::new(Inflater), settings);
+    if let Some(past) = past {
+        warm(&mut worker, past)?;
+    }
+    Ok(worker)
+}
+
+/// Events that are stored fill the windows and raise nothing: what comes next is judged as if the service had never stopped.
+fn warm(worker: &mut Worker, past: &Searcher) -> anyhow::Result<()> {
+    let mut request = SearchRequest { limit: 1, ..SearchRequest::new(Query::All) };
+    let Some(latest) = past.search(&request)?.events.first().map(|hit| hit.time) else { return Ok(()) };
+    request = SearchRequest { limit: WARM_PAGE, from: Some(latest.minus(WARM_SPAN)), ..request };
+    let mut taken = 0;
+    loop {
+        let page = past.search(&request)?;
+        let events: Vec<_> = page.events.into_iter().map(|hit| hit.event).collect();
+        taken += events.len();
+        worker.warm(&events);
+        match page.next_cursor {
+            Some(cursor) if taken < WARM_EVENTS_MAX => request.cursor = Some(cursor),
+            _ => break,
+        }
+    }
+    tracing::info!(events = taken, "windows filled from the store");
+    Ok(())
+}
+
+/// The flow over the stores.
+pub fn flow(config: &Config, stores: &Stores, worker: Worker, ledger: &Arc<Ledger>, clock: &Clock) -> Flow {
+    let settings = FlowSettings { flush_every: StdDuration::from_secs(u64::from(config.store.flush_every_s)), ..FlowSettings::default() };
+    let (events, alerts) = (Arc::clone(&stores.events), Arc::clone(&stores.catalog));
+    Flow::new(worker, events, alerts, Arc::clone(ledger), clock.clone(), settings)
+}

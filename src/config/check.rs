@@ -1,0 +1,132 @@
+//! What the keys say of each other: kinds and their keys, names that must be unique or known.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::report::Problem;
+use super::source::{KindRow, NOTIFIER_COMMON, NOTIFIER_KINDS, SOURCE_COMMON, SOURCE_KINDS};
+use super::{Config, Secret};
+
+/// Most sources, notifiers and routes, each: they become labels of metrics and tasks.
+pub const ENTRIES_MAX: usize = 256;
+
+/// Collects problems with the line that a path stands on.
+pub(super) struct Checker<'a> {
+    pub(super) place: &'a str,
+    pub(super) lines: &'a BTreeMap<String, usize>,
+    pub(super) problems: &'a mut Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn problem(&mut self, path: &str, text: String) {
+        let line = self.lines.get(path).copied();
+        self.problems.push(Problem { place: self.place.to_owned(), line, text });
+    }
+
+    /// Each entry of an array of tables against the table of its kinds.
+    pub(super) fn kinds(&mut self, file: &Table) {
+        self.entries(file, "source", SOURCE_COMMON, SOURCE_KINDS);
+        self.entries(file, "notifier", NOTIFIER_COMMON, NOTIFIER_KINDS);
+    }
+
+    fn entries(&mut self, file: &Table, array: &str, common: &[&str], kinds: &[KindRow]) {
+        let entries = file.get(array).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if entries.len() > ENTRIES_MAX {
+            self.problem(array, format!("at most {ENTRIES_MAX} of `[[{array}]]` are read"));
+        }
+        for (index, entry) in entries.iter().filter_map(Value::as_table).enumerate() {
+            let path = format!("{array}[{index}]");
+            let Some(kind) = entry.get("kind").and_then(Value::as_str) else {
+                if !self.lines.contains_key(&format!("{path}.kind")) {
+                    self.problem(&path, format!("`{path}` has no `kind`"));
+                }
+                continue;
+            };
+            match kinds.iter().find(|row| row.name == kind) {
+                Some(row) => self.entry(&path, entry, array, common, row, kinds),
+                None => {
+                    let known = kinds.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+                    self.problem(&format!("{path}.kind"), format!("unknown kind `{}` of {array} (known: {known})", kind.escape_debug()));
+                }
+            }
+        }
+    }
+
+    fn entry(&mut self, path: &str, entry: &Table, array: &str, common: &[&str], row: &KindRow, kinds: &[KindRow]) {
+        if let Some((feature, false)) = row.feature {
+            let text = format!("a {array} of kind `{}` needs a build with the feature `{feature}` (cargo build --features {feature})", row.name);
+            self.problem(&format!("{path}.kind"), text);
+        }
+        let has = |key: &str| self.lines.contains_key(&format!("{path}.{key}"));
+        let missing: Vec<&str> = ["name"].iter().chain(row.required).copied().filter(|key| !has(key)).collect();
+        for key in missing {
+            self.problem(path, format!("`{path}` of kind `{}` has no `{key}`", row.name));
+        }
+        for key in entry.keys().map(String::as_str) {
+            if common.contains(&key) || row.required.contains(&key) || row.optional.contains(&key) {
+                continue;
+            }
+            let owners: Vec<&str> = kinds.iter().filter(|row| row.required.contains(&key) || row.optional.contains(&key)).map(|row| row.name).collect();
+            self.problem(&format!("{path}.{key}"), format!("a {array} of kind `{}` has no key `{key}` (kind `{}` has)", row.name, owners.join("`, `")));
+        }
+    }
+
+    /// What holds over the whole configuration.
+    pub(super) fn whole(&mut self, config: &Config) {
+        if let Some(tls) = &config.server.tls
+            && tls.cert.is_some() != tls.key.is_some()
+        {
+            self.problem("server.tls", "`server.tls` needs both `cert` and `key`".to_owned());
+        }
+        if config.server.body_bytes_max > config.server.bodies_in_flight_bytes_max {
+            self.problem("server.body_bytes_max", "`server.body_bytes_max` must not be larger than `server.bodies_in_flight_bytes_max`".to_owned());
+        }
+        self.unique("source", config.sources.iter().map(|source| source.name.as_str()));
+        self.unique("notifier", config.notifiers.iter().map(|notifier| notifier.name.as_str()));
+        for (index, source) in config.sources.iter().enumerate() {
+            if source.access_key.is_some() != source.secret_key.is_some() {
+                self.problem(&format!("source[{index}]"), format!("`source[{index}]` needs both `access_key` and `secret_key`, or none"));
+            }
+        }
+        for (index, route) in config.routes.iter().enumerate() {
+            if route.notifiers.is_empty() {
+                self.problem(&format!("route[{index}]"), format!("`route[{index}]` names no notifiers"));
+            }
+            for (at, name) in route.notifiers.iter().enumerate() {
+                if !config.notifiers.iter().any(|notifier| notifier.name == *name) {
+                    self.problem(&format!("route[{index}].notifiers[{at}]"), format!("there is no notifier `{}`", name.escape_debug()));
+                }
+            }
+        }
+    }
+
+    fn unique<'n>(&mut self, array: &str, names: impl Iterator<Item = &'n str>) {
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, name) in names.enumerate() {
+            if !name.is_empty() && !seen.insert(name) {
+                self.problem(&format!("{array}[{index}].name"), format!("there is another {array} named `{name}`"));
+            }
+        }
+    }
+
+    /// Fetches every secret.
+    pub(super) fn secrets(&mut self, config: &mut Config, env: &dyn Fn(&str) -> Option<String>) {
+        let mut failed: Vec<(String, String)> = Vec::new();
+        let mut resolve = |path: String, secret: &mut Option<Secret>| {
+            if let Some(Err(why)) = secret.as_mut().map(|secret| secret.resolve(env)) {
+                failed.push((path, why));
+            }
+        };
+        for (index, source) in config.sources.iter_mut().enumerate() {
+            resolve(format!("source[{index}].access_key"), &mut source.access_key);
+            resolve(format!("source[{index}].secret_key"), &mut source.secret_key);
+        }
+        for (index, notifier) in config.notifiers.iter_mut().enumerate() {
+            resolve(format!("notifier[{index}].secret"), &mut notifier.secret);
+        }
+        for (path, why) in failed {
+            self.problem(&path, format!("`{path}`: {why}"));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The sections, as data. What a key means stands once, here, and goes into the JSON Schema; its default stands in `default.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{NotifierSettings, RouteSettings, SourceSettings};
+use crate::model::Level;
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "bartizan.toml")]
+pub struct Config {
+    pub server: ServerSettings,
+    pub store: StoreSettings,
+    pub log: LogSettings,
+    pub detect: DetectSettings,
+    pub redact: RedactSettings,
+    pub enrich: EnrichSettings,
+    /// Where events come from.
+    #[serde(default, rename = "source", skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceSettings>,
+    /// Where alerts go.
+    #[serde(default, rename = "notifier", skip_serializing_if = "Vec::is_empty")]
+    pub notifiers: Vec<NotifierSettings>,
+    /// Which alerts go where.
+    #[serde(default, rename = "route", skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSettings>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address and port of the API.
+    #[schemars(with = "String", extend("format" = "socket-address"))]
+    pub listen: SocketAddr,
+    /// Further host names by which a caller may address the service while no token is made.
+    pub hosts: Vec<String>,
+    /// Connections at one time. Past it new ones wait.
+    #[schemars(range(min = 1))]
+    pub connections_max: u32,
+    /// Longest body of a push, in bytes on the wire. Past it the answer is 413.
+    #[schemars(range(min = 1, max = 1_073_741_824))]
+    pub body_bytes_max: u64,
+    /// Bytes of pushed bodies held at one time. Past it a push waits, then the answer is 429.
+    #[schemars(range(min = 1, max = 274_877_906_944_u64))]
+    pub bodies_in_flight_bytes_max: u64,
+    /// Searches one caller may have running. Past it the answer is 429.
+    #[schemars(range(min = 1))]
+    pub searches_per_principal_max: u32,
+    /// How long running requests may take to end on shutdown, in seconds.
+    pub drain_s: u32,
+    /// With it the service speaks TLS only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
+}
+
+/// `[server.tls]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// PEM file with the certificate and its chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// PEM file with the private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The data directory.
+    #[schemars(extend("format" = "not-empty"))]
+    pub path: PathBuf,
+    /// Events become searchable and durable in the store at least this often, in seconds.
+    #[schemars(range(min = 1, max = 3600))]
+    pub flush_every_s: u32,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    /// A level, or levels by target.
+    #[schemars(extend("format" = "log-filter"))]
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// `[detect]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DetectSettings {
+    /// Files and folders with rules. Any entry replaces the built-in detections.
+    pub rules: Vec<PathBuf>,
+    /// Ids of rules that do not run.
+    pub disable: Vec<String>,
+    /// Severity by rule id.
+    #[schemars(with = "BTreeMap<String, LevelName>")]
+    pub level: BTreeMap<String, Level>,
+    /// Named lists that rules refer to.
+    pub lists: BTreeMap<String, Vec<String>>,
+    /// Fields that rules name in another vocabulary, and what they are here.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Severity, in Sigma's words.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used: the nouns know nothing of schemas")]
+pub(super) enum LevelName {
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// `[redact]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedactSettings {
+    /// Names of members whose values are masked, besides those that are known to hold secrets.
+    pub keys: Vec<String>,
+}
+
+/// `[enrich]`. Nothing can be set yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnrichSettings {}

@@ -1,0 +1,136 @@
+//! `[[source]]`, `[[notifier]]`, `[[route]]`, and the tables of their kinds.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+use super::settings::LevelName;
+use crate::model::{ClusterId, Level};
+
+/// Where events come from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceSettings {
+    /// Unique; events name it as `event.source`.
+    #[schemars(extend("format" = "name"))]
+    pub name: String,
+    /// `s3`, `kafka`, `file` or `push`.
+    pub kind: String,
+    /// The cluster it speaks for.
+    #[schemars(with = "Option<String>", extend("format" = "cluster"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterId>,
+    /// A regular expression whose first group finds the cluster in the object key, path or topic.
+    #[schemars(extend("format" = "pattern"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_pattern: Option<String>,
+    /// The kinds it may carry; empty: any.
+    pub kinds: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    /// Only objects whose key starts so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// URL of a storage that is not AWS.
+    #[schemars(extend("format" = "http-url"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The bucket stands in the path of the URL, not in its host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_style: Option<bool>,
+    #[schemars(with = "Option<String>", extend("format" = "secret"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<Secret>,
+    #[schemars(with = "Option<String>", extend("format" = "secret"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_key: Option<Secret>,
+    /// `host:port`, each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brokers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<String>>,
+    /// The consumer group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// A file or folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// How often to look for what is new, in seconds.
+    #[schemars(range(min = 1, max = 86_400))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll_s: Option<u32>,
+}
+
+/// Where alerts go.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotifierSettings {
+    /// Unique; routes name it.
+    #[schemars(extend("format" = "name"))]
+    pub name: String,
+    /// `webhook`.
+    pub kind: String,
+    #[schemars(extend("format" = "http-url"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Signs what is sent: `whsec_` and base64, or any text.
+    #[schemars(with = "Option<String>", extend("format" = "secret"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// Whether the address may be a private or loopback one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_private: Option<bool>,
+    /// How long one attempt may take, in seconds.
+    #[schemars(range(min = 1, max = 300))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+}
+
+/// Which alerts go where.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteSettings {
+    /// A query; empty: every alert.
+    #[serde(rename = "match")]
+    pub query: String,
+    /// Names of notifiers.
+    pub notifiers: Vec<String>,
+    /// The mildest level that goes.
+    #[schemars(with = "Option<LevelName>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level_min: Option<Level>,
+}
+
+/// What one kind of an array of tables knows.
+#[derive(Debug)]
+pub(super) struct KindRow {
+    pub(super) name: &'static str,
+    /// Keys it must have.
+    pub(super) required: &'static [&'static str],
+    /// Keys it may have, besides those common to all.
+    pub(super) optional: &'static [&'static str],
+    /// The feature it needs and whether this build has it.
+    pub(super) feature: Option<(&'static str, bool)>,
+}
+
+/// Keys that every source may have.
+pub(super) const SOURCE_COMMON: &[&str] = &["name", "kind", "cluster", "cluster_pattern", "kinds"];
+
+/// Every kind of source. To add one: a line here, and its defaults in `default.toml`.
+pub(super) const SOURCE_KINDS: &[KindRow] = &[
+    KindRow { name: "s3", required: &["bucket"], optional: &["prefix", "endpoint", "region", "path_style", "access_key", "secret_key", "poll_s"], feature: None },
+    KindRow { name: "kafka", required: &["brokers", "topics"], optional: &["group"], feature: Some(("scale", cfg!(feature = "scale"))) },
+    KindRow { name: "file", required: &["path"], optional: &["poll_s"], feature: None },
+    KindRow { name: "push", required: &[], optional: &[], feature: None },
+];
+
+/// Keys that every notifier may have.
+pub(super) const NOTIFIER_COMMON: &[&str] = &["name", "kind"];
+
+/// Every kind of notifier.
+pub(super) const NOTIFIER_KINDS: &[KindRow] =
+    &[KindRow { name: "webhook", required: &["url", "secret"], optional: &["allow_private", "timeout_s"], feature: None }];

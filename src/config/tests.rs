@@ -1,0 +1,157 @@
+use insta::assert_snapshot;
+
+use super::*;
+
+fn environment(name: &str) -> Option<String> {
+    let known = [("SOC_SECRET", "whsec_c2VjcmV0"), ("EMPTY", "")];
+    known.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+}
+
+/// Loads the text and gives the report of what is wrong, or `ok`.
+fn check(text: &str) -> String {
+    match Config::parse(text, "bartizan.toml", &environment) {
+        Ok(_) => "ok".to_owned(),
+        Err(report) => report.to_string(),
+    }
+}
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Report> {
+    let env = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()).or_else(|| environment(name));
+    Config::parse(text, "bartizan.toml", &env)
+}
+
+#[test]
+fn nothing_written_gives_the_contracts_defaults() {
+    let config = Config::load(None, |_| None).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:7117");
+    assert_eq!(config.store.path.to_str(), Some("./data"));
+    assert!(config.sources.is_empty() && config.notifiers.is_empty() && config.routes.is_empty());
+}
+
+#[test]
+fn every_key_of_the_schema_stands_in_the_defaults() {
+    fn walk(path: &str, schema: &Schema, missing: &mut Vec<String>) {
+        for (key, inner) in schema.get("properties").and_then(Schema::as_object).into_iter().flatten() {
+            if !DEFAULT_TOML.contains(&format!("{key} =")) && !DEFAULT_TOML.contains(&format!("{key}]")) {
+                missing.push(format!("{path}.{key}"));
+            }
+            walk(&format!("{path}.{key}"), inner, missing);
+            walk(&format!("{path}.{key}"), inner.get("items").unwrap_or(&Schema::Null), missing);
+        }
+    }
+    let mut missing = Vec::new();
+    walk("", &Config::schema(), &mut missing);
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn one_report_has_every_problem() {
+    let text = r#"
+[server]
+adress = "0.0.0.0:1"
+listen = "localhost"
+connections_max = 0
+
+[log]
+format = "xml"
+[stroe]
+path = "x"
+
+[[source]]
+name = "audit"
+kind = "s3"
+brokers = ["a:1"]
+poll_s = "often"
+
+[[source]]
+name = "audit"
+kind = "ftp"
+
+[[notifier]]
+name = "soc"
+kind = "webhook"
+url = "https://user:pw@soc.example"
+secret = "hunter2"
+
+[[route]]
+notifiers = ["sco"]
+level_min = "severe"
+"#;
+    assert_snapshot!(check(text), @"");
+}
+
+#[test]
+fn broken_files() {
+    let table: &[(&str, &str)] = &[
+        ("", "ok"),
+        ("[server]\nlisten = \"[::]:80\"", "ok"),
+        ("[server\n", "bartizan.toml:1: unclosed table, expected `]`\n1 problem in the configuration"),
+        ("[enrich]\ngeo = 1", "bartizan.toml:2: unknown key `geo` in `enrich` (nothing can be set there)\n1 problem in the configuration"),
+        ("server = 1", "bartizan.toml:1: `server` must be a table, not an integer\n1 problem in the configuration"),
+        (
+            "[server.tls]\ncert = \"a\"",
+            "bartizan.toml:1: `server.tls` needs both `cert` and `key`\n1 problem in the configuration",
+        ),
+        (
+            "[[source]]\nname = \"a\"\nkind = \"s3\"\nbucket = \"b\"\naccess_key = \"env:NOPE\"\nsecret_key = \"env:EMPTY\"",
+            "bartizan.toml:5: `source[0].access_key`: the environment variable `NOPE` is not set\n\
+             bartizan.toml:6: `source[0].secret_key`: the secret at `env:EMPTY` is empty\n2 problems in the configuration",
+        ),
+        (
+            "[[source]]\nname = \"a b\"\nkind = \"push\"\ncluster_pattern = \"x\"\nkinds = [\"audit\"]",
+            "bartizan.toml:2: `source[0].name` must be 1 to 63 letters, digits, `-`, `_` or `.`\n\
+             bartizan.toml:4: `source[0].cluster_pattern` must have a group: `^audit/([^/]+)/`\n\
+             bartizan.toml:5: `source[0].kinds[0]` must be a kind of event (k8s_audit, falco, flow, policy, fim, finding, cloud_audit, k8s_event, other)\n\
+             3 problems in the configuration",
+        ),
+    ];
+    for (text, expected) in table {
+        assert_eq!(check(text), *expected, "{text}");
+    }
+}
+
+#[cfg(not(feature = "scale"))]
+#[test]
+fn kafka_names_the_feature_it_needs() {
+    let report = check("[[source]]\nname = \"a\"\nkind = \"kafka\"\nbrokers = [\"a:1\"]\ntopics = [\"t\"]");
+    assert!(report.starts_with("bartizan.toml:3: a source of kind `kafka` needs a build with the feature `scale`"), "{report}");
+}
+
+#[test]
+fn entries_have_the_defaults_of_their_kind_and_secrets_stay_hidden() {
+    let text = "[[source]]\nname=\"b\"\nkind=\"s3\"\nbucket=\"logs\"\ncluster=\"prod\"\n[[notifier]]\nname=\"soc\"\nkind=\"webhook\"\nurl=\"https://a\"\nsecret=\"env:SOC_SECRET\"\n[[route]]\nnotifiers=[\"soc\"]\n";
+    let config = load(text, &[]).unwrap();
+    assert_eq!(config.sources[0].poll_s, Some(10));
+    assert_eq!(config.routes[0].level_min, Some(crate::model::Level::Medium));
+    let secret = config.notifiers[0].secret.as_ref().unwrap();
+    assert_eq!(secret.expose(), "whsec_c2VjcmV0");
+    let shown = format!("{config:?}{}{}", config.print(), serde_json::to_string(&config).unwrap());
+    assert!(!shown.contains("whsec_"), "{shown}");
+    assert!(config.print().contains("secret = \"env:SOC_SECRET\""));
+    assert_eq!(load(&config.print(), &[]).unwrap(), config);
+}
+
+#[test]
+fn variables_lie_over_the_file() {
+    let variables = [
+        ("BARTIZAN_SERVER_LISTEN", "0.0.0.0:80"),
+        ("BARTIZAN_SERVER_HOSTS", "a.example, b.example"),
+        ("BARTIZAN_STORE_FLUSH_EVERY_S", "7"),
+        ("BARTIZAN_SERVER_TLS_CERT", "c.pem"),
+        ("BARTIZAN_SERVER_TLS_KEY", "k.pem"),
+    ];
+    let config = load("[server]\nlisten = \"127.0.0.1:1\"\n", &variables).unwrap();
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:80");
+    assert_eq!(config.server.hosts, ["a.example", "b.example"]);
+    assert_eq!(config.store.flush_every_s, 7);
+    assert_eq!(config.server.tls.unwrap().key.unwrap().to_str(), Some("k.pem"));
+
+    let wrong = load("", &[("BARTIZAN_STORE_FLUSH_EVERY_S", "soon"), ("BARTIZAN_LOG_FORMAT", "xml")]).unwrap_err().to_string();
+    assert_snapshot!(wrong, @"");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_problem_like_any_other() {
+    let report = Config::load(Some(Path::new("no/such.toml")), |_| None).unwrap_err().to_string();
+    assert!(report.starts_with("no/such.toml: cannot read the configuration: "), "{report}");
+}
