@@ -1,11 +1,16 @@
 //! The commands (CONTRACTS 1): one file each. Results go to standard output, everything else to standard error.
 
 mod args;
+mod config;
 mod decode;
+mod ingest;
 mod man;
 mod output;
 mod rules;
 mod scan;
+mod search;
+mod service;
+mod token;
 
 use std::process::ExitCode;
 
@@ -74,7 +79,11 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Scan(args) => scan::run(&args, &screen),
         Command::Decode(args) => decode::run(&args, &screen),
+        Command::Ingest(args) => ingest::run(&args),
+        Command::Search(args) => search::run(&args, &screen),
         Command::Rules(args) => rules::run(&args, &screen),
+        Command::Config(args) => config::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Completions { shell } => man::completions(shell),
         Command::Man { to } => man::pages(to.as_deref()),
     };

@@ -38,6 +38,9 @@ pub struct DecodeLimits {
 /// Records within records: a carrier's field, a string of JSON.
 const CARRIERS_MAX: usize = 3;
 
+/// Bytes that end a line.
+const LINE_END_BYTES_MAX: u64 = 2;
+
 /// What came out of payloads.
 #[derive(Debug, Default)]
 pub struct Decoded {
@@ -55,11 +58,11 @@ impl Decoded {
         self.bytes = 0;
     }
 
-    /// Notes a bad range. Ranges of one reason that touch are one.
+    /// Notes a bad range. Ranges of one reason with no more than a line end between them are one.
     fn reject(&mut self, offset: u64, len: usize, reason: RejectReason, detail: &str) {
         if let Some(last) = self.rejects.last_mut()
             && last.reason == reason
-            && last.offset + last.len >= offset
+            && last.offset + last.len + LINE_END_BYTES_MAX >= offset
             && offset >= last.offset
         {
             last.len = (offset + len as u64) - last.offset;

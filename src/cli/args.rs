@@ -13,6 +13,12 @@ pub(super) struct Cli {
     /// Print without colours (also by the variable NO_COLOR).
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// How log lines look (the configuration says so otherwise).
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Log more; twice for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -23,8 +29,16 @@ pub(super) enum Command {
     Scan(ScanArgs),
     /// Show what records become: one normalised event a line.
     Decode(DecodeArgs),
+    /// Read files into the store: the whole pipeline, done once everything is durable.
+    Ingest(IngestArgs),
+    /// Search a store or a server.
+    Search(SearchArgs),
     /// Check, list, test and explain detection rules.
     Rules(RulesArgs),
+    /// Check, print or describe the configuration.
+    Config(ConfigArgs),
+    /// Make, list and revoke API tokens.
+    Token(TokenArgs),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -112,6 +126,131 @@ pub(super) struct DecodeArgs {
     /// Files and folders; `-` is standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bartizan ingest /var/log/kubernetes && bartizan search 'k8s.subresource:exec'")]
+pub(super) struct IngestArgs {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Name of the cluster that the records are of.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub cluster: String,
+    /// Files and folders; `-` is standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  bartizan search 'k8s.resource:secrets AND NOT actor.user.name:system\\:*' --count\n  bartizan search --from 2026-01-01T00:00:00Z 'src.ip:203.0.113.0/24' --output table")]
+pub(super) struct SearchArgs {
+    /// The configuration file, which says where the store is.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "url")]
+    pub config: Option<PathBuf>,
+    /// Ask this server instead of the store on disk.
+    #[arg(long, value_name = "URL", env = "BARTIZAN_URL")]
+    pub url: Option<String>,
+    /// Token for the server.
+    #[arg(long, value_name = "TOKEN", env = "BARTIZAN_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Earliest event time, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Latest event time, RFC 3339, not included.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Events at most, the newest first.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// Print only how many there are.
+    #[arg(long)]
+    pub count: bool,
+    /// How events are printed.
+    #[arg(long, value_enum, default_value = "ndjson")]
+    pub output: Format,
+    /// What to look for; `*` is everything.
+    #[arg(value_name = "QUERY", default_value = "*")]
+    pub query: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Every problem in one report.
+    Check {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// The effective configuration, with defaults, without secrets.
+    Print {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// The JSON Schema of the file.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    /// The configuration file, which says where the store is.
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: TokenCommand,
+}
+
+/// What a token lets its bearer do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TokenScope {
+    /// Push events, and nothing else.
+    Ingest,
+    /// Everything.
+    Admin,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token; it is printed once.
+    Create {
+        /// What it is for.
+        #[arg(long)]
+        name: String,
+        /// What its bearer may do.
+        #[arg(long, value_enum, default_value = "ingest")]
+        scope: TokenScope,
+        /// The cluster that events pushed with it are of.
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+        /// The configured source that events pushed with it come by.
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+    },
+    /// List tokens, without what was shown once.
+    List {
+        /// How tokens are printed.
+        #[arg(long, value_enum, default_value = "table")]
+        output: Format,
+    },
+    /// End a token.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
 }
 
 #[derive(Debug, Args)]

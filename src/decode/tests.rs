@@ -88,7 +88,7 @@ fn carriers_and_prefixes() {
 fn what_can_not_be_read_has_a_place() {
     check(
         format!("hello\n{AUDIT}\nI0101 klog\nmore\n{FALCO}").as_bytes(),
-        "k8s_audit/native@6 falco/native@124 !not_json@0+5 !not_json@108+10 !not_json@119+4",
+        "k8s_audit/native@6 falco/native@124 !not_json@0+5 !not_json@108+15",
     );
     check(format!("{AUDIT}\n{{\"auditID\":\"b\",\"verb\":").as_bytes(), "k8s_audit/native@0 !bad_json@102+22");
     check(format!("{{\"auditID\":\"b\",\"verb\":}}\n{AUDIT}").as_bytes(), "k8s_audit/native@24 !bad_json@0+23");

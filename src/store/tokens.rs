@@ -68,7 +68,7 @@ pub struct NewToken {
 }
 
 /// A token without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Token {
     pub id: String,
     pub name: String,
