@@ -218,6 +218,12 @@ fn matches_what_it_says() {
     ] {
         check(yes, true);
     }
+}
+
+#[test]
+fn does_not_match_what_it_does_not_say() {
+    let event = event();
+    let check = |text: &str, expected: bool| assert_eq!(matches(&parse(text).unwrap(), &event), expected, "{text}");
     for no in [
         "NOT *",
         "verb:creat",
