@@ -2,6 +2,7 @@
 
 pub mod build;
 mod ingest;
+pub mod push;
 mod restore;
 pub mod rules;
 
