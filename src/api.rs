@@ -1,1 +1,146 @@
-//! The HTTP API.
+//! The HTTP API (CONTRACTS 4): push, search, alerts, rules, health. One table says which routes there are and who may call them.
+
+mod admin;
+mod alerts;
+mod auth;
+mod error;
+mod events;
+mod health;
+mod ingest;
+mod openapi;
+mod routes;
+pub mod server;
+#[cfg(test)]
+mod tests;
+pub mod tls;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware;
+use axum::response::Response;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+pub use error::Problem;
+
+use crate::model::{ClusterId, SourceId};
+use crate::store::Searcher;
+use crate::store::catalog::Catalog;
+
+/// Limits of the API; what they guard is in each name.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Of a push, on the wire.
+    pub body_bytes_max: usize,
+    /// Of any other request.
+    pub request_bytes_max: usize,
+    /// Searches and aggregations at one time. Past it the answer is 429.
+    pub searches_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes_max: 32 << 20, request_bytes_max: 64 << 10, searches_max: 16 }
+    }
+}
+
+/// How a push ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Receipt {
+    /// Records that are durable now.
+    pub accepted: u64,
+    /// Ranges that could not be read, counted and left out.
+    pub rejected: u64,
+}
+
+/// Why a push was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushError {
+    /// Come back after so many seconds.
+    Busy { retry_after_s: u64 },
+    /// Nothing can be made durable any more.
+    Unavailable(String),
+}
+
+/// Where pushes go.
+#[async_trait]
+pub trait Ingest: Send + Sync {
+    /// Takes a body in; once this returns it is durable.
+    async fn push(&self, body: Vec<u8>, cluster: Option<ClusterId>, source: Option<SourceId>) -> Result<Receipt, PushError>;
+}
+
+/// What the service says of itself.
+#[async_trait]
+pub trait Service: Send + Sync {
+    /// Whether it can do its work, or why not.
+    fn ready(&self) -> Result<(), String>;
+    /// The configured sources, with counts.
+    fn sources(&self) -> Value;
+    /// The conservation ledger.
+    fn ledger(&self) -> Value;
+    /// `OpenMetrics` text.
+    async fn metrics(&self) -> String;
+    /// The rules in force.
+    fn rules(&self) -> Arc<Vec<Value>>;
+}
+
+/// What handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    pub searcher: Searcher,
+    pub catalog: Arc<Catalog>,
+    pub ingest: Arc<dyn Ingest>,
+    pub service: Arc<dyn Service>,
+    /// The service listens on loopback only: without a token ever made, the caller is admin.
+    pub is_loopback: bool,
+    /// Further host names by which it may be addressed then.
+    pub hosts: Arc<Vec<String>>,
+    pub limits: Limits,
+    searches: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("is_loopback", &self.is_loopback).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// Over these parts of the service.
+    pub fn new(searcher: Searcher, catalog: Arc<Catalog>, ingest: Arc<dyn Ingest>, service: Arc<dyn Service>, is_loopback: bool, hosts: Vec<String>, limits: Limits) -> Self {
+        let searches = Arc::new(Semaphore::new(limits.searches_max));
+        Self { searcher, catalog, ingest, service, is_loopback, hosts: Arc::new(hosts), limits, searches }
+    }
+
+    /// Every route, behind authentication.
+    pub fn router(self) -> Router {
+        let limits = self.limits.clone();
+        let pushes = routes::pushes().layer(DefaultBodyLimit::max(limits.body_bytes_max));
+        let others = routes::others().layer(DefaultBodyLimit::max(limits.request_bytes_max));
+        pushes
+            .merge(others)
+            .route_layer(middleware::from_fn_with_state(self.clone(), auth::guard))
+            .fallback(|| async { Problem::not_found("there is no such route: /api/v1/openapi.json lists them") })
+            .layer(middleware::map_response(harden))
+            .with_state(self)
+    }
+}
+
+/// Headers that every answer has: nothing here is to be framed, sniffed, cached or run.
+async fn harden(mut answer: Response) -> Response {
+    const HEADERS: [(&str, &str); 5] = [
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ];
+    for (name, value) in HEADERS {
+        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    answer
+}

@@ -3,8 +3,11 @@
 pub mod build;
 mod ingest;
 pub mod push;
+mod metrics;
 mod restore;
 pub mod rules;
+pub mod serve;
+mod sources;
 
 pub use ingest::{Ingested, ingest};
 pub use restore::Restorer;

@@ -9,6 +9,7 @@ mod output;
 mod rules;
 mod scan;
 mod search;
+mod serve;
 mod service;
 mod token;
 
@@ -79,6 +80,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Scan(args) => scan::run(&args, &screen),
         Command::Decode(args) => decode::run(&args, &screen),
+        Command::Serve(args) => serve::run(&args, cli.log_format, cli.verbose, cli.no_color),
         Command::Ingest(args) => ingest::run(&args),
         Command::Search(args) => search::run(&args, &screen),
         Command::Rules(args) => rules::run(&args, &screen),

@@ -29,6 +29,8 @@ pub(super) enum Command {
     Scan(ScanArgs),
     /// Show what records become: one normalised event a line.
     Decode(DecodeArgs),
+    /// Run the service.
+    Serve(ServeArgs),
     /// Read files into the store: the whole pipeline, done once everything is durable.
     Ingest(IngestArgs),
     /// Search a store or a server.
@@ -133,6 +135,17 @@ pub(super) struct DecodeArgs {
 pub(super) enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Without a file: an embedded store in ./data, loopback only.")]
+pub(super) struct ServeArgs {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Listen here instead of where the configuration says.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug, Args)]

@@ -155,6 +155,13 @@ impl Tokens {
         Ok(Self { pool, clock, known: RwLock::new(known) })
     }
 
+    /// Reads all tokens again: another process may have made or revoked some.
+    pub async fn reload(&self) -> Result<(), StoreError> {
+        let fresh = Self::load(self.pool.clone(), self.clock.clone()).await?;
+        *self.write() = fresh.known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(())
+    }
+
     /// Makes a token: `brt_<id>_<43 characters>`. The plaintext is kept nowhere.
     pub async fn create(&self, new: NewToken) -> Result<(Token, Plaintext), TokenError> {
         if new.name.is_empty() || new.name.len() > NAME_BYTES_MAX || new.name.chars().any(char::is_control) {

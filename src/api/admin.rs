@@ -1,0 +1,65 @@
+//! Rules, sources, the ledger and tokens.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Api, Problem};
+use crate::model::{ClusterId, SourceId};
+use crate::store::tokens::{NewToken, Scope, TokenError};
+
+/// The rules in force.
+pub(super) async fn rules(State(api): State<Api>) -> Json<Value> {
+    Json(json!({"rules": api.service.rules().as_ref(), "next_cursor": null}))
+}
+
+/// One rule by its id.
+pub(super) async fn rule(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let rules = api.service.rules();
+    let found = rules.iter().find(|rule| rule.get("id").and_then(Value::as_str) == Some(id.as_str()));
+    found.cloned().map(Json).ok_or_else(|| Problem::not_found("there is no rule of this id"))
+}
+
+/// Sources, with what they have brought.
+pub(super) async fn sources(State(api): State<Api>) -> Json<Value> {
+    Json(api.service.sources())
+}
+
+/// The conservation ledger.
+pub(super) async fn ledger(State(api): State<Api>) -> Json<Value> {
+    Json(api.service.ledger())
+}
+
+/// Tokens, without their secrets.
+pub(super) async fn tokens(State(api): State<Api>) -> Json<Value> {
+    Json(json!({"tokens": api.catalog.tokens().list(), "next_cursor": null}))
+}
+
+/// What a token is to be.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    name: String,
+    scope: Scope,
+    cluster: Option<ClusterId>,
+    source: Option<SourceId>,
+}
+
+/// Makes a token.
+pub(super) async fn create_token(State(api): State<Api>, asked: Result<Json<Asked>, JsonRejection>) -> Result<(StatusCode, Json<Value>), Problem> {
+    let Asked { name, scope, cluster, source } = asked?.0;
+    let made = api.catalog.tokens().create(NewToken { name, scope, cluster, source, expires: None }).await;
+    let (token, plaintext) = made.map_err(|error| match error {
+        TokenError::Store(error) => Problem::internal(&error),
+        other => Problem::bad_request("bad_token", other.to_string()),
+    })?;
+    Ok((StatusCode::CREATED, Json(json!({"token": token, "secret": plaintext.reveal()}))))
+}
+
+/// Revokes a token.
+pub(super) async fn revoke_token(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    if api.catalog.tokens().revoke(&id).await? { Ok(Json(json!({"revoked": id}))) } else { Err(Problem::not_found("there is no token of this id")) }
+}

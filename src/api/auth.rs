@@ -1,0 +1,90 @@
+//! Who may call what. Decided before the body is read, without touching the disk.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::routes::{Access, ROUTES};
+use super::{Api, Problem};
+use crate::store::tokens::{Principal, Scope};
+
+/// Who called, for handlers.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) Option<Principal>);
+
+impl Caller {
+    /// As comments and logs name him.
+    pub(super) fn name(&self) -> String {
+        self.0.as_ref().map_or_else(|| "local".to_owned(), |principal| principal.name.clone())
+    }
+}
+
+/// Lets a request through to its route, or answers in its place.
+pub(super) async fn guard(State(api): State<Api>, path: MatchedPath, mut request: Request, next: Next) -> Response {
+    let access = access(request.method(), path.as_str());
+    match admit(&api, access, request.headers()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// A route that is not in the table is nobody's.
+fn access(method: &Method, path: &str) -> Option<Access> {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    ROUTES.iter().find(|route| route.method == method && route.path == path).map(|route| route.access)
+}
+
+fn admit(api: &Api, access: Option<Access>, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let Some(access) = access else { return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has no such method")) };
+    if access == Access::Open {
+        return Ok(Caller(None));
+    }
+    let tokens = api.catalog.tokens();
+    if api.is_loopback && !tokens.any() {
+        return local(api, headers);
+    }
+    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let principal = token.and_then(|token| tokens.verify(token));
+    match (principal, access) {
+        (None, _) => Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid token is needed: `Authorization: Bearer …`")),
+        (Some(principal), Access::Ingest) => Ok(Caller(Some(principal))),
+        (Some(principal), _) if principal.scope == Scope::Admin => Ok(Caller(Some(principal))),
+        (Some(_), _) => Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this token may only push events")),
+    }
+}
+
+/// On loopback without tokens everybody on the machine is admin, but no page in his browser: such a request carries a foreign
+/// `Origin`, or a `Host` that only DNS made ours.
+fn local(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let foreign = || Problem::new(StatusCode::FORBIDDEN, "foreign_origin", "without a token, only callers of this machine are served: `bartizan token create` makes one");
+    if let Some(host) = headers.get(header::HOST)
+        && !host.to_str().is_ok_and(|host| is_ours(api, host))
+    {
+        return Err(foreign());
+    }
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        if !host.is_some_and(|host| is_ours(api, host)) {
+            return Err(foreign());
+        }
+    }
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+        return Err(foreign());
+    }
+    Ok(Caller(None))
+}
+
+fn is_ours(api: &Api, host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    ["localhost", "127.0.0.1", "::1"].contains(&name) || api.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,172 @@
+//! Search over events.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::{Api, Problem};
+use crate::model::{Duration, Event, EventId, FieldRef, Timestamp};
+use crate::query;
+use crate::store::search::LIMIT_MAX;
+use crate::store::{Bucket, Hit, SearchAnswer, SearchError, SearchRequest, Searcher, Total};
+
+/// Values of one field in an aggregation.
+const TOP_SIZE_MAX: usize = 1_000;
+
+/// What a search asks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Search {
+    #[serde(default)]
+    query: String,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+impl Search {
+    fn request(self) -> Result<SearchRequest, Problem> {
+        let text = if self.query.trim().is_empty() { "*" } else { self.query.as_str() };
+        let mut request = SearchRequest::new(query::parse(text)?);
+        (request.from, request.to, request.cursor) = (self.from, self.to, self.cursor);
+        request.limit = self.limit.unwrap_or(100);
+        if request.limit > LIMIT_MAX {
+            return Err(Problem::bad_request("bad_limit", format!("`limit` is at most {LIMIT_MAX}: `cursor` gives the pages after")));
+        }
+        Ok(request)
+    }
+}
+
+/// Runs a search off the runtime, if not too many run already.
+pub(super) async fn off_runtime<T: Send + 'static>(api: &Api, work: impl FnOnce(&Searcher) -> Result<T, SearchError> + Send + 'static) -> Result<T, Problem> {
+    let permit = api.searches.clone().try_acquire_owned().map_err(|_| Problem::busy(1))?;
+    let searcher = api.searcher.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let result = work(&searcher);
+        drop(permit);
+        result
+    });
+    done.await.map_err(|error| Problem::internal(&error))?.map_err(Problem::from)
+}
+
+/// JSON that is written already.
+pub(super) fn json_text(text: String) -> Response {
+    let mut answer = text.into_response();
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn write_events<'e>(events: impl Iterator<Item = &'e Event>, to: &mut String) {
+    to.push_str("{\"events\":[");
+    for (at, event) in events.enumerate() {
+        if at > 0 {
+            to.push(',');
+        }
+        event.write_json(to);
+    }
+    to.push(']');
+}
+
+/// A page as the contract has it.
+pub(super) fn page(answer: &SearchAnswer, took_ms: u128) -> Response {
+    let mut text = String::new();
+    write_events(answer.events.iter().map(|hit: &Hit| &hit.event), &mut text);
+    let cursor = serde_json::to_string(&answer.next_cursor).unwrap_or_default();
+    let Total { value, exact } = answer.total;
+    text.push_str(&format!(",\"total\":{{\"value\":{value},\"exact\":{exact}}},\"next_cursor\":{cursor},\"partial\":{},\"took_ms\":{took_ms}}}", answer.partial));
+    json_text(text)
+}
+
+async fn search(api: &Api, asked: Search) -> Result<Response, Problem> {
+    let started = tokio::time::Instant::now();
+    let request = asked.request()?;
+    let answer = off_runtime(api, move |searcher| {
+        if request.limit > 0 {
+            return searcher.search(&request);
+        }
+        let total = searcher.count(&request)?;
+        Ok(SearchAnswer { events: Vec::new(), total, next_cursor: None, partial: !total.exact })
+    });
+    Ok(page(&answer.await?, started.elapsed().as_millis()))
+}
+
+/// By parameters of the URL.
+pub(super) async fn search_by_url(State(api): State<Api>, asked: Result<Query<Search>, QueryRejection>) -> Result<Response, Problem> {
+    search(&api, asked?.0).await
+}
+
+/// By a JSON body.
+pub(super) async fn search_by_body(State(api): State<Api>, asked: Result<Json<Search>, JsonRejection>) -> Result<Response, Problem> {
+    search(&api, asked?.0).await
+}
+
+/// One event by its id.
+pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id: EventId = id.parse().map_err(|error: crate::model::BadId| Problem::bad_request("bad_id", error.to_string()))?;
+    let hit = off_runtime(&api, move |searcher| searcher.get(&id)).await?.ok_or_else(|| Problem::not_found(format!("there is no event {id}")))?;
+    let mut text = String::new();
+    hit.event.write_json(&mut text);
+    Ok(json_text(text))
+}
+
+/// One level of an aggregation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct By {
+    time: Option<String>,
+    field: Option<String>,
+    size: Option<usize>,
+}
+
+/// What an aggregation asks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Aggregate {
+    #[serde(default)]
+    query: String,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    by: Vec<By>,
+}
+
+fn bucket(by: &By) -> Result<Bucket, Problem> {
+    match (&by.time, &by.field) {
+        (Some(step), None) => {
+            let bad = || Problem::bad_request("bad_step", format!("`{}` is no step of time: 30s, 5m, 1h and 1d are", step.escape_debug()));
+            let (number, unit) = step.split_at_checked(step.len().saturating_sub(1)).ok_or_else(bad)?;
+            let seconds = match unit {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3_600,
+                "d" => 86_400,
+                _ => return Err(bad()),
+            };
+            let number: i64 = number.parse().ok().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(bad)?;
+            Ok(Bucket::Time(Duration::seconds(number * seconds)))
+        }
+        (None, Some(field)) => {
+            let field = FieldRef::parse(field).map_err(|why| Problem::bad_request("bad_field", why))?;
+            Ok(Bucket::Field { field, size: by.size.unwrap_or(10).min(TOP_SIZE_MAX) })
+        }
+        _ => Err(Problem::bad_request("bad_aggregation", "each level is `{\"time\": \"1h\"}` or `{\"field\": …, \"size\": 10}`")),
+    }
+}
+
+/// Histograms and top values.
+pub(super) async fn aggregate(State(api): State<Api>, asked: Result<Json<Aggregate>, JsonRejection>) -> Result<Response, Problem> {
+    let asked = asked?.0;
+    let by = asked.by.iter().map(bucket).collect::<Result<Vec<_>, _>>()?;
+    let request = Search { query: asked.query, from: asked.from, to: asked.to, limit: None, cursor: None }.request()?;
+    let (buckets, total, partial) = off_runtime(&api, move |searcher| searcher.aggregate(&request, &by)).await?;
+    Ok(Json(serde_json::json!({"buckets": buckets, "total": total, "partial": partial})).into_response())
+}
+
+/// Names of fields.
+pub(super) async fn fields(State(api): State<Api>) -> Result<Response, Problem> {
+    let fields = off_runtime(&api, Searcher::fields).await?;
+    Ok(Json(serde_json::json!({"fields": fields})).into_response())
+}

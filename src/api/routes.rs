@@ -1,0 +1,122 @@
+//! The table of routes: what is mounted, who may call it, and what the description says of it.
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+
+use super::{Api, admin, alerts, events, health, ingest, openapi};
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anybody.
+    Open,
+    /// A token that may push, or an admin.
+    Ingest,
+    Admin,
+}
+
+/// One route.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    pub(super) summary: &'static str,
+    /// Query parameters, each with what it means.
+    pub(super) parameters: &'static [(&'static str, &'static str)],
+    /// Name of the schema of its JSON body, if it has one.
+    pub(super) body: Option<&'static str>,
+    /// Name of the schema of its answer, and its media type.
+    pub(super) answer: (&'static str, &'static str),
+}
+
+const JSON: &str = "application/json";
+const SEARCH_PARAMETERS: &[(&str, &str)] = &[
+    ("query", "In the query language; everything without it."),
+    ("from", "Earliest event time, RFC 3339."),
+    ("to", "Latest event time, RFC 3339, not included."),
+    ("limit", "Events in the page: 100, at most 1,000."),
+    ("cursor", "`next_cursor` of the page before."),
+];
+
+const fn route(method: &'static str, path: &'static str, access: Access, summary: &'static str, answer: &'static str) -> Route {
+    Route { method, path, access, summary, parameters: &[], body: None, answer: (answer, JSON) }
+}
+
+/// Every route. What is not here is answered to nobody.
+pub(super) const ROUTES: &[Route] = &[
+    route("GET", "/", Access::Open, "Where to go from here.", "Object"),
+    push("/ingest/k8s-audit", "Takes audit events: the API server's webhook, or any envelope."),
+    push("/ingest/falco", "Takes Falco alerts: Falco's or falcosidekick's HTTP output."),
+    push("/ingest/hubble", "Takes Hubble flows as JSON lines."),
+    push("/ingest/auto", "Takes anything that is read here; each record says what it is."),
+    Route { parameters: SEARCH_PARAMETERS, ..route("GET", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
+    Route { body: Some("SearchRequest"), ..route("POST", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
+    route("GET", "/api/v1/events/{id}", Access::Admin, "One event.", "Event"),
+    Route { body: Some("AggregateRequest"), ..route("POST", "/api/v1/events/aggregate", Access::Admin, "Histograms and top values, nested.", "AggregateAnswer") },
+    route("GET", "/api/v1/fields", Access::Admin, "Names of fields, with kinds and top values.", "Object"),
+    Route {
+        parameters: &[
+            ("status", "open, acknowledged, closed or superseded."),
+            ("level", "This level or above."),
+            ("rule", "Id of the rule."),
+            ("entity", "As alerts name it: `user:alice`."),
+            ("cluster", "Of this cluster."),
+            ("from", "Last seen at or after, RFC 3339."),
+            ("to", "First seen before, RFC 3339."),
+            ("limit", "Alerts in the page: 100, at most 1,000."),
+            ("cursor", "`next_cursor` of the page before."),
+        ],
+        ..route("GET", "/api/v1/alerts", Access::Admin, "Alerts, the last seen first.", "AlertList")
+    },
+    route("GET", "/api/v1/alerts/{id}", Access::Admin, "One alert, with its ETag.", "Alert"),
+    Route { body: Some("AlertPatch"), ..route("PATCH", "/api/v1/alerts/{id}", Access::Admin, "Changes its status, or adds a comment. `If-Match` guards against a change in between.", "Alert") },
+    route("GET", "/api/v1/alerts/{id}/events", Access::Admin, "Its contributing events.", "SearchAnswer"),
+    Route { body: Some("AlertComment"), ..route("POST", "/api/v1/alerts/{id}/comments", Access::Admin, "Adds a comment.", "Object") },
+    route("GET", "/api/v1/rules", Access::Admin, "The rules in force.", "Object"),
+    route("GET", "/api/v1/rules/{id}", Access::Admin, "One rule.", "Object"),
+    route("GET", "/api/v1/sources", Access::Admin, "Sources, with what they have brought.", "Object"),
+    route("GET", "/api/v1/ledger", Access::Admin, "Every record that came and how it ended, by source.", "Object"),
+    route("GET", "/api/v1/tokens", Access::Admin, "Tokens, without their secrets.", "Object"),
+    Route { body: Some("NewToken"), ..route("POST", "/api/v1/tokens", Access::Admin, "Makes a token; its secret is in this answer only.", "Object") },
+    route("DELETE", "/api/v1/tokens/{id}", Access::Admin, "Revokes a token.", "Object"),
+    route("GET", "/api/v1/openapi.json", Access::Open, "This description.", "Object"),
+    Route { answer: ("Text", "text/plain"), ..route("GET", "/healthz", Access::Open, "Whether the process lives.", "Text") },
+    Route { answer: ("Text", "text/plain"), ..route("GET", "/readyz", Access::Open, "Whether it can do its work.", "Text") },
+    Route { answer: ("Text", "application/openmetrics-text"), ..route("GET", "/metrics", Access::Admin, "Metrics.", "Text") },
+    route("GET", "/version", Access::Open, "Version of the program.", "Object"),
+];
+
+const fn push(path: &'static str, summary: &'static str) -> Route {
+    Route { body: Some("Push"), ..route("POST", path, Access::Ingest, summary, "Receipt") }
+}
+
+/// The routes whose bodies may be large.
+pub(super) fn pushes() -> Router<Api> {
+    ["/ingest/k8s-audit", "/ingest/falco", "/ingest/hubble", "/ingest/auto"].into_iter().fold(Router::new(), |router, path| router.route(path, post(ingest::push)))
+}
+
+/// All other routes.
+pub(super) fn others() -> Router<Api> {
+    Router::new()
+        .route("/", get(health::index))
+        .route("/api/v1/events/search", get(events::search_by_url).post(events::search_by_body))
+        .route("/api/v1/events/{id}", get(events::one))
+        .route("/api/v1/events/aggregate", post(events::aggregate))
+        .route("/api/v1/fields", get(events::fields))
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/{id}", get(alerts::one).patch(alerts::patch))
+        .route("/api/v1/alerts/{id}/events", get(alerts::events))
+        .route("/api/v1/alerts/{id}/comments", post(alerts::comment))
+        .route("/api/v1/rules", get(admin::rules))
+        .route("/api/v1/rules/{id}", get(admin::rule))
+        .route("/api/v1/sources", get(admin::sources))
+        .route("/api/v1/ledger", get(admin::ledger))
+        .route("/api/v1/tokens", get(admin::tokens).post(admin::create_token))
+        .route("/api/v1/tokens/{id}", delete(admin::revoke_token))
+        .route("/api/v1/openapi.json", get(openapi::describe))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/version", get(health::version))
+}

@@ -1,0 +1,46 @@
+//! Metrics as `OpenMetrics` text, read from the ledger and the catalog when asked. Labels are sources, kinds, reasons and levels: all bounded.
+
+use std::fmt::Write as _;
+
+use crate::pipeline::Ledger;
+use crate::store::catalog::{AlertFilter, Catalog};
+
+fn escape(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// All metrics.
+pub(super) async fn render(ledger: &Ledger, catalog: &Catalog) -> String {
+    let mut to = String::new();
+    to.push_str("# TYPE bartizan_records counter\n# HELP bartizan_records Records by how they ended.\n");
+    let counts = ledger.counts();
+    for (source, counts) in &counts {
+        let source = escape(&source.0);
+        for (outcome, count) in [("event", counts.events), ("duplicate", counts.duplicates), ("reject", counts.rejects)] {
+            let _ = writeln!(to, "bartizan_records_total{{source=\"{source}\",outcome=\"{outcome}\"}} {count}");
+        }
+    }
+    to.push_str("# TYPE bartizan_received_bytes counter\n# UNIT bartizan_received_bytes bytes\n");
+    for (source, counts) in &counts {
+        let _ = writeln!(to, "bartizan_received_bytes_total{{source=\"{}\"}} {}", escape(&source.0), counts.bytes);
+    }
+    let total = ledger.total();
+    to.push_str("# TYPE bartizan_events counter\n");
+    for (kind, count) in &total.events_by_kind {
+        let _ = writeln!(to, "bartizan_events_total{{kind=\"{kind}\"}} {count}");
+    }
+    to.push_str("# TYPE bartizan_rejects counter\n");
+    for (reason, count) in &total.rejects_by_reason {
+        let _ = writeln!(to, "bartizan_rejects_total{{reason=\"{reason}\"}} {count}");
+    }
+    to.push_str("# TYPE bartizan_ledger_remainder gauge\n# HELP bartizan_ledger_remainder Records received and in no outcome yet; 0 when nothing is in flight.\n");
+    let _ = writeln!(to, "bartizan_ledger_remainder {}", total.remainder());
+    to.push_str("# TYPE bartizan_alerts gauge\n# HELP bartizan_alerts Alerts in the catalog.\n");
+    if let Ok(levels) = catalog.counts_by_level(&AlertFilter::default()).await {
+        for (level, count) in levels {
+            let _ = writeln!(to, "bartizan_alerts{{level=\"{level}\"}} {count}");
+        }
+    }
+    to.push_str("# EOF\n");
+    to
+}

@@ -1,0 +1,215 @@
+//! The running service: sources into stores, alerts out, the API in front, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use super::build::{self, Stores};
+use super::push::{DEFAULT_SOURCE, Door};
+use crate::api::server::{self, ServerLimits};
+use crate::api::{Api, Ingest, Limits, PushError, Receipt, Service, tls};
+use crate::clock::Clock;
+use crate::config::{Config, SourceSettings};
+use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
+use crate::detect::rule::{LogSource, RuleSet};
+use crate::model::{Alert, Change, ClusterId, SourceId};
+use crate::pipeline::Ledger;
+use crate::ports::{EventStore, Outbox, Source};
+use crate::source::spool::{self, Spool, SpoolError};
+use crate::store::catalog::Catalog;
+use crate::store::tokens::{NewToken, Scope};
+
+/// How often tokens made by another process are looked for.
+const TOKENS_EVERY: StdDuration = StdDuration::from_secs(2);
+
+/// A service that listens and has not begun to run.
+pub struct Served {
+    pub address: SocketAddr,
+    pub is_tls: bool,
+    stores: Stores,
+    listener: TcpListener,
+    acceptor: Option<Arc<rustls::ServerConfig>>,
+    api: Api,
+    flow: crate::pipeline::Flow,
+    sources: Vec<Box<dyn Source>>,
+    courier: Courier,
+    spool: Spool,
+    limits: ServerLimits,
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Served").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Opens everything that the configuration asks for. `on_change` hears of every alert that somebody is to hear of.
+pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender<(Alert, Change)>>) -> anyhow::Result<Served> {
+    build::install_tls();
+    let acceptor = match config.server.tls.as_ref().and_then(|tls| tls.cert.as_ref().zip(tls.key.as_ref())) {
+        Some((cert, key)) => Some(tls::load(cert, key).map_err(anyhow::Error::msg)?),
+        None => None,
+    };
+    let targets = build::targets(config)?;
+    let rules = build::rule_set(config)?;
+    let stores = Stores::open(config, clock).await?;
+    let ledger = Arc::new(Ledger::default());
+    let checkpoint = stores.events.checkpoint().await?;
+    let spool = Spool::open(&config.store.path.join("spool"), &checkpoint, spool::BYTES_MAX)?;
+    let searcher = stores.events.searcher();
+    let worker = {
+        let (config, rules, ledger, searcher) = (config.clone(), Arc::clone(&rules), Arc::clone(&ledger), searcher.clone());
+        tokio::task::spawn_blocking(move || build::worker(&config, &rules, &ledger, Some(&searcher), false)).await??
+    };
+    let mut flow = build::flow(config, &stores, worker, &ledger, clock);
+    if let Some(to) = on_change {
+        flow = flow.on_change(to);
+    }
+    let mut sources: Vec<Box<dyn Source>> = vec![Box::new(spool.source(&checkpoint).context("cannot read the spool")?)];
+    for settings in config.sources.iter().filter(|source| source.kind != "push") {
+        sources.push(super::sources::open(settings, &checkpoint, clock).await?);
+    }
+    let listener = TcpListener::bind(config.server.listen).await.with_context(|| format!("cannot listen on {}", config.server.listen))?;
+    let address = listener.local_addr()?;
+    first_token(&stores.catalog, address).await?;
+    let door = Door::new(spool.clone(), Arc::clone(&ledger), clock.clone());
+    let state = Arc::new(State { door: door.clone(), ledger, sources: config.sources.clone(), rules: Arc::new(described(&rules)), catalog: Arc::clone(&stores.catalog) });
+    let limits = Limits { body_bytes_max: usize::try_from(config.server.body_bytes_max).unwrap_or(usize::MAX), ..Limits::default() };
+    let api = Api::new(searcher, Arc::clone(&stores.catalog), state.clone(), state, address.ip().is_loopback(), config.server.hosts.clone(), limits);
+    let outbox: Arc<dyn Outbox> = Arc::clone(&stores.catalog) as Arc<dyn Outbox>;
+    let courier = Courier::new(outbox, targets, clock.clone(), CourierSettings::default(), note);
+    let limits = ServerLimits {
+        connections_max: config.server.connections_max as usize,
+        drain: StdDuration::from_secs(u64::from(config.server.drain_s)),
+        ..ServerLimits::default()
+    };
+    Ok(Served { address, is_tls: acceptor.is_some(), stores, listener, acceptor, api, flow, sources, courier, spool, limits })
+}
+
+/// Off loopback nothing answers without a token: the first start there makes one and shows it once.
+async fn first_token(catalog: &Catalog, address: SocketAddr) -> anyhow::Result<()> {
+    if address.ip().is_loopback() || catalog.tokens().any() {
+        return Ok(());
+    }
+    let new = NewToken { name: "first start".to_owned(), scope: Scope::Admin, cluster: None, source: None, expires: None };
+    let (_, plaintext) = catalog.tokens().create(new).await?;
+    eprintln!("an admin token was made; it is shown this once: {}", plaintext.reveal());
+    Ok(())
+}
+
+fn note(note: Note) {
+    match note {
+        Note::Disabled { target, why, given_up } => tracing::error!(target_name = %target, %why, given_up, "notifier is gone"),
+        Note::Dead { target, id, why } => tracing::error!(target_name = %target, %id, %why, "notification given up"),
+        Note::Failing { target, why } => tracing::warn!(target_name = %target, %why, "notifier fails"),
+        Note::Recovered { target } => tracing::info!(target_name = %target, "notifier answers again"),
+        Note::Outbox { target, error } => tracing::error!(target_name = %target, %error, "cannot use the outbox"),
+    }
+}
+
+/// Rules as the API shows them.
+fn described(rules: &RuleSet) -> Vec<Value> {
+    let shown = rules.rules.iter().filter(|rule| !rule.is_silent).map(|rule| {
+        let mut value = serde_json::to_value(rule.header.as_ref()).unwrap_or_default();
+        value["description"] = rule.description.clone().into();
+        value["falsepositives"] = rule.false_positives.clone().into();
+        value["references"] = rule.references.clone().into();
+        value["file"] = rule.file.as_ref().into();
+        value["logsource"] = match &rule.logsource {
+            LogSource::Any => "any".into(),
+            LogSource::Kind(kind) => kind.name().into(),
+            LogSource::NotApplicable(text) => format!("not applicable: {text}").into(),
+        };
+        value
+    });
+    shown.collect()
+}
+
+impl Served {
+    /// Runs until `stop`, then drains: no push is taken any more, and what was taken becomes durable.
+    pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let Self { stores, listener, acceptor, api, flow, sources, courier, spool, limits, .. } = self;
+        let tokens = tokio::spawn(watch_tokens(Arc::clone(&stores.catalog), stop.clone()));
+        let server = tokio::spawn(server::serve(listener, acceptor, api.router(), limits, stop.clone()));
+        let courier = tokio::spawn(courier.run(stop.clone()));
+        let flowed = flow.run(sources, stop).await;
+        if flowed.is_ok() {
+            drop(tokio::join!(server, courier, tokens));
+        }
+        tokio::task::spawn_blocking(move || spool.close()).await?;
+        let events = Arc::clone(&stores.events);
+        tokio::task::spawn_blocking(move || events.settle()).await?;
+        stores.catalog.close().await;
+        flowed?;
+        Ok(())
+    }
+}
+
+/// Learns of tokens that the command line made or revoked beside the running service.
+async fn watch_tokens(catalog: Arc<Catalog>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(TOKENS_EVERY) => {}
+        }
+        if let Err(error) = catalog.tokens().reload().await {
+            tracing::warn!(%error, "cannot look for new tokens");
+        }
+    }
+}
+
+struct State {
+    door: Door,
+    ledger: Arc<Ledger>,
+    sources: Vec<SourceSettings>,
+    rules: Arc<Vec<Value>>,
+    catalog: Arc<Catalog>,
+}
+
+#[async_trait]
+impl Ingest for State {
+    async fn push(&self, body: Vec<u8>, cluster: Option<ClusterId>, source: Option<SourceId>) -> Result<Receipt, PushError> {
+        match self.door.push(body, cluster, source).await {
+            Ok(taken) => Ok(Receipt { accepted: taken.accepted, rejected: taken.rejected }),
+            Err(SpoolError::Busy) => Err(PushError::Busy { retry_after_s: 1 }),
+            Err(SpoolError::Failed(error)) => Err(PushError::Unavailable(error.to_string())),
+        }
+    }
+}
+
+#[async_trait]
+impl Service for State {
+    fn ready(&self) -> Result<(), String> {
+        self.door.failure().map_or(Ok(()), |why| Err(format!("the spool has failed: {why}")))
+    }
+
+    fn sources(&self) -> Value {
+        let counts = self.ledger.counts();
+        let mut names: Vec<(String, String)> = self.sources.iter().map(|source| (source.name.clone(), source.kind.clone())).collect();
+        if !names.iter().any(|(_, kind)| kind == "push") {
+            names.push((DEFAULT_SOURCE.to_owned(), "push".to_owned()));
+        }
+        let rows = names.iter().map(|(name, kind)| serde_json::json!({"name": name, "kind": kind, "counts": counts.get(&SourceId::from(name.as_str())).cloned().unwrap_or_default()}));
+        serde_json::json!({"sources": rows.collect::<Vec<_>>(), "next_cursor": null})
+    }
+
+    fn ledger(&self) -> Value {
+        let counts = self.ledger.counts();
+        let rows = counts.iter().map(|(source, counts)| serde_json::json!({"source": source, "counts": counts, "remainder": i64::try_from(counts.remainder()).unwrap_or(i64::MAX)}));
+        serde_json::json!({"sources": rows.collect::<Vec<_>>(), "total": self.ledger.total()})
+    }
+
+    async fn metrics(&self) -> String {
+        super::metrics::render(&self.ledger, &self.catalog).await
+    }
+
+    fn rules(&self) -> Arc<Vec<Value>> {
+        Arc::clone(&self.rules)
+    }
+}

@@ -1,0 +1,45 @@
+//! `serve`: the service, until Ctrl-C or SIGTERM.
+
+use tokio::sync::watch;
+
+use super::args::ServeArgs;
+use super::{Exit, service};
+use crate::app::serve;
+use crate::clock::Clock;
+
+/// Runs the command.
+pub(super) fn run(args: &ServeArgs, log_format: Option<super::args::LogFormat>, verbose: u8, no_color: bool) -> anyhow::Result<Exit> {
+    let mut config = service::config(args.config.as_deref())?;
+    if let Some(listen) = args.listen {
+        config.server.listen = listen;
+    }
+    service::start_logging(&config, log_format, verbose, no_color);
+    service::block_on(async move {
+        let served = serve::open(&config, &Clock::System, None).await?;
+        let scheme = if served.is_tls { "https" } else { "http" };
+        tracing::info!(url = %format!("{scheme}://{}", served.address), data = %config.store.path.display(), "serving");
+        if !served.is_tls && !served.address.ip().is_loopback() {
+            tracing::warn!("tokens and logs travel in the clear: set [server.tls], or put TLS in front");
+        }
+        served.run(until_told()).await
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Becomes true with Ctrl-C or SIGTERM.
+pub(super) fn until_told() -> watch::Receiver<bool> {
+    let (tell, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(term) => term,
+            Err(error) => return tracing::error!(%error, "cannot hear SIGTERM"),
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        tracing::info!("stopping");
+        tell.send_replace(true);
+    });
+    stop
+}
