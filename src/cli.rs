@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod decode;
+pub mod demo;
 mod ingest;
 mod man;
 mod output;
@@ -80,6 +81,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Scan(args) => scan::run(&args, &screen),
         Command::Decode(args) => decode::run(&args, &screen),
+        Command::Demo(args) => demo::run(&args, &screen),
         Command::Serve(args) => serve::run(&args, cli.log_format, cli.verbose, cli.no_color),
         Command::Ingest(args) => ingest::run(&args),
         Command::Search(args) => search::run(&args, &screen),

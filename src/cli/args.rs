@@ -29,6 +29,8 @@ pub(super) enum Command {
     Scan(ScanArgs),
     /// Show what records become: one normalised event a line.
     Decode(DecodeArgs),
+    /// Show what this does: a running service, and one attack told by three sources.
+    Demo(DemoArgs),
     /// Run the service.
     Serve(ServeArgs),
     /// Read files into the store: the whole pipeline, done once everything is durable.
@@ -135,6 +137,16 @@ pub(super) struct DecodeArgs {
 pub(super) enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Keep the data here; without it nothing is left behind.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7117")]
+    pub listen: std::net::SocketAddr,
 }
 
 #[derive(Debug, Args)]
