@@ -1,1 +1,219 @@
 //! Payloads become records: compression, wrapping and the stream of JSON values are peeled off.
+//!
+//! What a payload is, its bytes say; names and content types are not asked. Every byte ends as part of a record, of a counted
+//! reject, or as a separator, and the three add up to [`Decoded::bytes_total`]. To add an envelope: a file with its shapes, its
+//! `mod`, and a line in [`SHAPES`].
+
+mod carrier;
+mod event_list;
+mod falco;
+mod hubble;
+mod json_stream;
+mod native;
+mod prefix;
+mod resync;
+mod sniff;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::model::{Inflate, InflateLimits, Limits, Magic, Parser, Record, Reject, RejectReason};
+
+use json_stream::Reader;
+use sniff::{Shape, Sniffer};
+
+/// Every shape of a record, by envelope. The first that fits the keys seen so far wins.
+const SHAPES: &[&[Shape]] = &[event_list::SHAPES, native::SHAPES, hubble::SHAPES, falco::SHAPES];
+
+/// What a payload may be.
+#[derive(Debug, Clone)]
+pub struct DecodeLimits {
+    /// Of one record. A longer one is a [`RejectReason::TooLong`].
+    pub record: Limits,
+    /// Of compressed payloads.
+    pub inflate: InflateLimits,
+    /// Records of one payload; what follows them is one reject. A [`Stream`] has no such limit, as its caller drains it.
+    pub records_max: usize,
+    /// Rejects that are listed; further ones are only counted.
+    pub rejects_listed_max: usize,
+    /// Open lists around a record. Deeper ones are a [`RejectReason::TooDeep`].
+    pub lists_max: usize,
+    /// Carriers within carriers.
+    pub carriers_max: usize,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self {
+            record: Limits::default(),
+            inflate: InflateLimits::default(),
+            records_max: 100_000,
+            rejects_listed_max: 10_000,
+            lists_max: 64,
+            carriers_max: 4,
+        }
+    }
+}
+
+/// What came of a payload. The caller takes the lists and calls [`Decoded::clear`].
+#[derive(Debug, Default)]
+pub struct Decoded {
+    pub records: Vec<Record>,
+    pub rejects: Vec<Reject>,
+    /// Rejects past the limit on listed ones.
+    pub rejects_unlisted: u64,
+    /// Bytes read, after decompression.
+    pub bytes_total: u64,
+    /// Bytes of records, or of the carriers they sat in.
+    pub bytes_records: u64,
+    pub bytes_rejects: u64,
+    /// White space, commas, brackets around records, and text wrapping.
+    pub bytes_separators: u64,
+    rejects_listed_max: usize,
+}
+
+impl Decoded {
+    /// Forgets everything and keeps the buffers.
+    pub fn clear(&mut self) {
+        let (mut records, mut rejects) = (std::mem::take(&mut self.records), std::mem::take(&mut self.rejects));
+        records.clear();
+        rejects.clear();
+        *self = Self { records, rejects, ..Self::default() };
+    }
+
+    /// Rejects, listed or not.
+    pub fn rejects_total(&self) -> u64 {
+        self.rejects.len() as u64 + self.rejects_unlisted
+    }
+
+    fn reject(&mut self, offset: u64, len: u64, reason: RejectReason, detail: impl Into<String>) {
+        self.bytes_rejects += len;
+        if self.rejects.len() < self.rejects_listed_max {
+            self.rejects.push(Reject { offset, len, reason, detail: detail.into() });
+        } else {
+            self.rejects_unlisted += 1;
+        }
+    }
+}
+
+/// The parts that reading needs and that are reused from payload to payload.
+#[derive(Debug)]
+struct Core {
+    limits: DecodeLimits,
+    parser: Parser,
+    sniffer: Sniffer,
+}
+
+/// Decodes payloads. Holds buffers; one per thread.
+#[derive(Debug)]
+pub struct Decoder {
+    core: Core,
+    inflate: Option<Arc<dyn Inflate>>,
+}
+
+impl Decoder {
+    /// With these limits. Without an `inflate`, compressed payloads are rejects.
+    pub fn new(limits: DecodeLimits, inflate: Option<Arc<dyn Inflate>>) -> Self {
+        let parser = Parser::new(limits.record.clone());
+        Self { core: Core { limits, parser, sniffer: Sniffer::new(SHAPES) }, inflate }
+    }
+
+    /// Decodes a whole payload and appends to `out`. Offsets are those of the decompressed payload.
+    pub fn decode(&mut self, payload: &[u8], out: &mut Decoded) {
+        out.rejects_listed_max = self.core.limits.rejects_listed_max;
+        if !matches!(Magic::of(payload), Magic::Compressed(_)) || self.inflate.is_none() {
+            self.read_whole(payload, out);
+            return;
+        }
+        let (bytes, fault) = self.expand(payload);
+        match fault {
+            Some((reason, _)) if bytes.is_empty() => {
+                out.bytes_total += payload.len() as u64;
+                out.reject(0, payload.len() as u64, reason, "nothing of the compressed payload could be read");
+            }
+            Some((reason, layer)) => {
+                self.read_whole(&bytes, out);
+                out.reject(bytes.len() as u64, 0, reason, format!("compression layer {layer} could not be read further"));
+            }
+            None => self.read_whole(&bytes, out),
+        }
+    }
+
+    /// Takes compression off, layer by layer. What could be read comes with the fault that ended it.
+    fn expand(&self, payload: &[u8]) -> (Vec<u8>, Option<(RejectReason, usize)>) {
+        let limits = &self.core.limits.inflate;
+        // The ratio is asked over all layers together, so that nesting does not multiply it.
+        let limits = InflateLimits { decoded_bytes_max: limits.allowed_bytes(payload.len() as u64), ..*limits };
+        let mut bytes = Vec::new();
+        for layer in 1.. {
+            let input = if layer == 1 { payload } else { &bytes };
+            let (Magic::Compressed(how), Some(inflate)) = (Magic::of(input), &self.inflate) else { break };
+            if layer > limits.nesting_max {
+                return (Vec::new(), Some((RejectReason::TooDeep, layer)));
+            }
+            let mut inner = Vec::new();
+            let result = inflate.inflate(how, input, &limits, &mut inner);
+            bytes = inner;
+            if let Err(reason) = result {
+                let is_text = matches!(Magic::of(&bytes), Magic::Plain);
+                return (if is_text { bytes } else { Vec::new() }, Some((reason, layer)));
+            }
+        }
+        (bytes, None)
+    }
+
+    fn read_whole(&mut self, bytes: &[u8], out: &mut Decoded) {
+        let mut reader = Reader::new(Some(out.records.len() + self.core.limits.records_max));
+        let taken = reader.run(&mut self.core, bytes, true, out);
+        debug_assert_eq!(taken, bytes.len());
+        reader.finish(out);
+    }
+}
+
+/// Decodes what comes in pieces: files and objects of any size. Memory is bounded by the longest record; the pieces must be decompressed.
+#[derive(Debug)]
+pub struct Stream {
+    reader: Reader,
+    carry: Vec<u8>,
+    /// Bytes to wait for before an unfinished record is tried again, so that a long one is not parsed with each piece.
+    retry_bytes: usize,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stream {
+    /// At offset 0.
+    pub fn new() -> Self {
+        Self { reader: Reader::new(None), carry: Vec::new(), retry_bytes: 0 }
+    }
+
+    /// Takes the next piece and appends the records that are complete.
+    pub fn push(&mut self, decoder: &mut Decoder, chunk: &[u8], out: &mut Decoded) {
+        out.rejects_listed_max = decoder.core.limits.rejects_listed_max;
+        if self.carry.is_empty() {
+            let taken = self.reader.run(&mut decoder.core, chunk, false, out);
+            self.carry.extend_from_slice(chunk.get(taken..).unwrap_or_default());
+        } else {
+            self.carry.extend_from_slice(chunk);
+            let is_line = chunk.ends_with(b"\n") && self.carry.len() < (64 << 10);
+            if self.carry.len() < self.retry_bytes && !is_line {
+                return;
+            }
+            let taken = self.reader.run(&mut decoder.core, &self.carry, false, out);
+            self.carry.drain(..taken);
+        }
+        self.retry_bytes = self.carry.len() * 2;
+    }
+
+    /// Takes what is left: nothing follows.
+    pub fn finish(mut self, decoder: &mut Decoder, out: &mut Decoded) {
+        out.rejects_listed_max = decoder.core.limits.rejects_listed_max;
+        self.reader.run(&mut decoder.core, &self.carry, true, out);
+        self.reader.finish(out);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::scan::{blank, number_end, skip_value, string_end};
+use super::scan::{blank, literal, number_end, skip_value, string_end};
 use super::{Container, Doc, Leaf, LeafKind, Path, SIDE, Span};
 
 /// What one record may have. Past a limit the record is kept and the rest of its leaves is left out ([`Doc::is_cut`]).
@@ -82,20 +82,38 @@ impl Parser {
 
     /// Parses one record that fills the bytes. A member `lift` of the record is transparent: its members count as the record's own.
     /// Bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// # Errors
+    /// Where the bytes are not one JSON value, or longer than the limit.
     pub fn parse(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<Doc, ParseError> {
         if bytes.len() > self.limits.record_bytes_max {
             return Err(ParseError::at(0, "the record is longer than the limit"));
         }
-        let (text, is_lossy): (Box<str>, bool) = match std::str::from_utf8(bytes) {
-            Ok(text) => (text.into(), false),
-            Err(_) => (String::from_utf8_lossy(bytes).into(), true),
-        };
-        self.clear();
-        let end = self.run(text.as_bytes(), lift)?;
-        if blank(text.as_bytes(), end) != text.len() {
+        let (doc, end) = self.parse_prefix(bytes, lift)?;
+        if blank(bytes, end) != bytes.len() {
             return Err(ParseError::at(end, "text follows the record"));
         }
-        Ok(Doc {
+        Ok(doc)
+    }
+
+    /// Parses the record that starts here, and tells where it ends; what follows is not looked at.
+    ///
+    /// # Errors
+    /// Where the bytes are not JSON. An error at the very end of the bytes says that more of them may help.
+    pub fn parse_prefix(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<(Doc, usize), ParseError> {
+        let end = self.run(bytes, lift)?;
+        let record = bytes.get(..end).unwrap_or_default();
+        if let Ok(text) = std::str::from_utf8(record) {
+            return Ok((self.doc(text.into(), false), end));
+        }
+        // The replacement characters move what follows, so the positions are taken again from the text that is kept.
+        let text: Box<str> = String::from_utf8_lossy(record).into();
+        self.run(text.as_bytes(), lift)?;
+        Ok((self.doc(text, true), end))
+    }
+
+    fn doc(&self, text: Box<str>, is_lossy: bool) -> Doc {
+        Doc {
             text,
             side: self.side.as_str().into(),
             leaves: self.leaves.clone(),
@@ -103,7 +121,7 @@ impl Parser {
             items: self.items.clone(),
             is_cut: self.is_cut,
             is_lossy,
-        })
+        }
     }
 
     fn clear(&mut self) {
@@ -117,6 +135,7 @@ impl Parser {
     }
 
     fn run(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<usize, ParseError> {
+        self.clear();
         let mut at = blank(bytes, 0);
         let mut next = Next::Value;
         let mut key = Span::default();
@@ -244,9 +263,10 @@ impl Parser {
                 let end = number_end(bytes, at)?;
                 (LeafKind::Number, span(at, end), end)
             }
-            Some(b't') if bytes.get(at..at + 4) == Some(b"true") => (LeafKind::True, span(at, at + 4), at + 4),
-            Some(b'f') if bytes.get(at..at + 5) == Some(b"false") => (LeafKind::False, span(at, at + 5), at + 5),
-            Some(b'n') if bytes.get(at..at + 4) == Some(b"null") => (LeafKind::Null, span(at, at + 4), at + 4),
+            Some(b't' | b'f' | b'n') => {
+                let (kind, end) = literal(bytes, at)?;
+                (kind, span(at, end), end)
+            }
             Some(_) => return Err(ParseError::at(at, "no value starts like this")),
             None => return Err(ParseError::at(at, "a value is missing")),
         };

@@ -1,5 +1,6 @@
 //! The lexical part of JSON: ends of strings, numbers and values. Iterative; looks at each byte once.
 
+use super::LeafKind;
 use super::parse::ParseError;
 
 /// Past white space.
@@ -10,26 +11,29 @@ pub(super) fn blank(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// What ends a run of plain characters in a string. A raw line end is none of JSON's, and in a stream of lines it is where a torn line ends.
+fn is_stop(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | b'\n')
+}
+
 /// From after the opening quote: the position of the closing quote, and whether there are escapes in between.
 pub(super) fn string_end(bytes: &[u8], from: usize) -> Result<(usize, bool), ParseError> {
+    let ends = || ParseError::at(bytes.len(), "the text ends within a string");
     let mut at = from;
     let mut has_escape = false;
     loop {
         // Most keys and values are short: look at a few bytes before calling out for more.
-        let rest = bytes.get(at..).unwrap_or_default();
-        let near = rest.iter().take(16).position(|b| *b == b'"' || *b == b'\\');
-        let found = match near {
+        let rest = bytes.get(at..).ok_or_else(ends)?;
+        let found = match rest.iter().take(16).position(|byte| is_stop(*byte)) {
             Some(found) => found,
-            None => {
-                16 + memchr::memchr2(b'"', b'\\', rest.get(16..).ok_or(ParseError::at(bytes.len(), "the text ends within a string"))?)
-                    .ok_or(ParseError::at(bytes.len(), "the text ends within a string"))?
-            }
+            None => 16 + rest.get(16..).and_then(|rest| memchr::memchr3(b'"', b'\\', b'\n', rest)).ok_or_else(ends)?,
         };
         at += found;
-        if bytes[at] == b'"' {
-            return Ok((at, has_escape));
+        match bytes.get(at) {
+            Some(b'"') => return Ok((at, has_escape)),
+            Some(b'\n') => return Err(ParseError::at(at, "a line ends within a string")),
+            _ => has_escape = true,
         }
-        has_escape = true;
         at += 2;
     }
 }
@@ -54,6 +58,20 @@ pub(super) fn number_end(bytes: &[u8], from: usize) -> Result<usize, ParseError>
     Ok(at)
 }
 
+/// The literal that starts here, and its end.
+pub(super) fn literal(bytes: &[u8], from: usize) -> Result<(LeafKind, usize), ParseError> {
+    let rest = bytes.get(from..).unwrap_or_default();
+    for (name, kind) in [("true", LeafKind::True), ("false", LeafKind::False), ("null", LeafKind::Null)] {
+        if rest.starts_with(name.as_bytes()) {
+            return Ok((kind, from + name.len()));
+        }
+        if name.as_bytes().starts_with(rest) {
+            return Err(ParseError::at(bytes.len(), "the text ends within a value"));
+        }
+    }
+    Err(ParseError::at(from, "no value starts like this"))
+}
+
 /// The end of the JSON value that starts at `from`, found by brackets and quotes alone: what lies within is not checked.
 /// Works at any depth in constant memory.
 pub fn skip_value(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
@@ -62,8 +80,7 @@ pub fn skip_value(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
         None => Err(ParseError::at(from, "a value is missing")),
         Some(b'"') => Ok(string_end(bytes, from + 1)?.0 + 1),
         Some(b'{' | b'[') => skip_container(bytes, from),
-        Some(b't' | b'n') if bytes.len() >= from + 4 => Ok(from + 4),
-        Some(b'f') if bytes.len() >= from + 5 => Ok(from + 5),
+        Some(b't' | b'f' | b'n') => Ok(literal(bytes, from)?.1),
         Some(b'-' | b'0'..=b'9') => number_end(bytes, from),
         Some(_) => Err(ParseError::at(from, "no value starts like this")),
     }

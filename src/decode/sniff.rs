@@ -1,0 +1,178 @@
+//! What an object is, by its top-level keys: read in order, values skipped, and no further than it takes to know.
+
+use std::ops::Range;
+
+use super::carrier;
+use crate::model::{EnvelopeKind, Kind, ParseError, skip_value};
+
+/// What the value of a telling key must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    Any,
+    Object,
+    List,
+    /// A string whose JSON text starts so, after the quote.
+    Text(&'static str),
+}
+
+/// A telling key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sign {
+    key: &'static str,
+    want: Want,
+}
+
+pub(super) const fn sign(key: &'static str, want: Want) -> Sign {
+    Sign { key, want }
+}
+
+/// A kind of record: every sign of `all` and, unless it is empty, one of `any`.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) all: &'static [Sign],
+    pub(super) any: &'static [Sign],
+    pub(super) kind: Kind,
+    pub(super) envelope: EnvelopeKind,
+    /// The member whose own members count as the record's.
+    pub(super) lift: Option<&'static str>,
+}
+
+/// A shape with its signs as bits.
+#[derive(Debug)]
+struct Coded {
+    all: u64,
+    any: u64,
+    shape: &'static Shape,
+}
+
+/// The shapes, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Sniffer {
+    signs: Vec<Sign>,
+    shapes: Vec<Coded>,
+    /// By the first byte of a key: the bits of the signs whose key starts so.
+    by_first: Box<[u64; 256]>,
+}
+
+/// What an object is.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Record(&'static Shape),
+    /// A list of records: the position after the bracket that opens it.
+    List {
+        inner: usize,
+    },
+    /// `{}`.
+    Empty {
+        end: usize,
+    },
+    /// Of no known shape, with the values of its carrier fields in the order in which they are to be tried.
+    Unknown {
+        end: usize,
+        carried: Vec<(usize, Range<usize>)>,
+    },
+}
+
+impl Sniffer {
+    /// Codes the tables. At most 64 different signs.
+    pub(super) fn new(tables: &'static [&'static [Shape]]) -> Self {
+        let mut signs: Vec<Sign> = Vec::new();
+        let mut code = |wanted: &[Sign]| {
+            wanted.iter().fold(0_u64, |bits, sign| {
+                let at = signs.iter().position(|known| known == sign).unwrap_or_else(|| {
+                    signs.push(*sign);
+                    signs.len() - 1
+                });
+                bits | 1 << at
+            })
+        };
+        let shapes: Vec<Coded> =
+            tables.iter().flat_map(|table| table.iter()).map(|shape| Coded { all: code(shape.all), any: code(shape.any), shape }).collect();
+        let mut by_first = Box::new([0_u64; 256]);
+        for (at, sign) in signs.iter().enumerate() {
+            by_first[usize::from(sign.key.as_bytes()[0])] |= 1 << at;
+        }
+        Self { signs, shapes, by_first }
+    }
+
+    /// Tells what the object at the start of the bytes is. An error at the very end of the bytes says that more of them may help; the
+    /// verdict on a part of an object is that on the whole.
+    pub(super) fn sniff(&self, bytes: &[u8]) -> Result<Verdict, ParseError> {
+        let err = |at: usize, what: &'static str| Err(ParseError { at, what });
+        let mut seen = 0_u64;
+        let mut carried = Vec::new();
+        let mut at = blank(bytes, 1);
+        if bytes.get(at) == Some(&b'}') {
+            return Ok(Verdict::Empty { end: at + 1 });
+        }
+        loop {
+            if bytes.get(at).is_some_and(|byte| *byte != b'"') {
+                return err(at, "a key in quotes is missing");
+            }
+            let key_end = skip_value(bytes, at)?;
+            let key = bytes.get(at + 1..key_end - 1).unwrap_or_default();
+            let colon = blank(bytes, key_end);
+            if bytes.get(colon) != Some(&b':') {
+                return err(colon, "a colon is missing");
+            }
+            let start = blank(bytes, colon + 1);
+            let Some(first) = bytes.get(start) else { return err(start, "a value is missing") };
+            let found = self.signs_of(key, bytes, start)?;
+            if found & !seen != 0 {
+                seen |= found;
+                if let Some(shape) = self.shape_of(seen) {
+                    let is_list = shape.envelope == EnvelopeKind::EventList;
+                    return Ok(if is_list { Verdict::List { inner: start + 1 } } else { Verdict::Record(shape) });
+                }
+            }
+            let end = skip_value(bytes, start)?;
+            if let (b'{' | b'[' | b'"', Some(rank)) = (first, carrier::rank(key)) {
+                carried.push((rank, start..end));
+            }
+            at = blank(bytes, end);
+            match bytes.get(at) {
+                Some(b',') => at = blank(bytes, at + 1),
+                Some(b'}') => {
+                    carried.sort_unstable_by_key(|(rank, _)| *rank);
+                    carried.truncate(carrier::FIELDS.len());
+                    return Ok(Verdict::Unknown { end: at + 1, carried });
+                }
+                _ => return err(at, "a comma or the end of the object is missing"),
+            }
+        }
+    }
+
+    fn signs_of(&self, key: &[u8], bytes: &[u8], start: usize) -> Result<u64, ParseError> {
+        let mut near = key.first().map_or(0, |first| self.by_first[usize::from(*first)]);
+        let mut found = 0;
+        while near != 0 {
+            let bit = near.trailing_zeros();
+            near &= near - 1;
+            let sign = self.signs[bit as usize];
+            if sign.key.as_bytes() != key {
+                continue;
+            }
+            let is_so = match sign.want {
+                Want::Any => true,
+                Want::Object => bytes.get(start) == Some(&b'{'),
+                Want::List => bytes.get(start) == Some(&b'['),
+                Want::Text(prefix) => {
+                    let end = if bytes.get(start) == Some(&b'"') { skip_value(bytes, start)? } else { start };
+                    bytes.get(start + 1..end).is_some_and(|text| text.starts_with(prefix.as_bytes()))
+                }
+            };
+            found |= u64::from(is_so) << bit;
+        }
+        Ok(found)
+    }
+
+    fn shape_of(&self, seen: u64) -> Option<&'static Shape> {
+        self.shapes.iter().find(|coded| seen & coded.all == coded.all && (coded.any == 0 || seen & coded.any != 0)).map(|coded| coded.shape)
+    }
+}
+
+/// Past white space.
+pub(super) fn blank(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).unwrap_or(rest.len())
+}
