@@ -4,31 +4,56 @@ use super::LeafKind;
 use super::parse::ParseError;
 
 /// Past white space.
+#[inline]
 pub(super) fn blank(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+    while let Some(byte) = bytes.get(at) {
+        if *byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            break;
+        }
         at += 1;
     }
     at
 }
 
-/// What ends a run of plain characters in a string. A raw line end is none of JSON's, and in a stream of lines it is where a torn line ends.
-fn is_stop(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\' | b'\n')
+/// The same byte eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// The top bit of each byte that is zero; bits above the lowest one may be wrong.
+#[inline]
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(eight(1)) & !word & eight(0x80)
+}
+
+/// The first byte that ends a run of plain characters in a string: a quote, a backslash, or a raw line end, which is none of JSON's, and in
+/// a stream of lines is where a torn line ends.
+#[inline]
+fn stop(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut rest = bytes.get(from..)?;
+    let mut at = from;
+    // Most keys and values are short: look at a few words before calling out for more.
+    for _ in 0..4 {
+        let Some((word, after)) = rest.split_first_chunk::<8>() else {
+            return rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n')).map(|found| at + found);
+        };
+        let word = u64::from_le_bytes(*word);
+        let hits = zeros(word ^ eight(b'"')) | zeros(word ^ eight(b'\\')) | zeros(word ^ eight(b'\n'));
+        if hits != 0 {
+            return Some(at + hits.trailing_zeros() as usize / 8);
+        }
+        (rest, at) = (after, at + 8);
+    }
+    memchr::memchr3(b'"', b'\\', b'\n', rest).map(|found| at + found)
 }
 
 /// From after the opening quote: the position of the closing quote, and whether there are escapes in between.
+#[inline]
 pub(super) fn string_end(bytes: &[u8], from: usize) -> Result<(usize, bool), ParseError> {
-    let ends = || ParseError::at(bytes.len(), "the text ends within a string");
     let mut at = from;
     let mut has_escape = false;
     loop {
-        // Most keys and values are short: look at a few bytes before calling out for more.
-        let rest = bytes.get(at..).ok_or_else(ends)?;
-        let found = match rest.iter().take(16).position(|byte| is_stop(*byte)) {
-            Some(found) => found,
-            None => 16 + rest.get(16..).and_then(|rest| memchr::memchr3(b'"', b'\\', b'\n', rest)).ok_or_else(ends)?,
-        };
-        at += found;
+        at = stop(bytes, at).ok_or(ParseError::at(bytes.len(), "the text ends within a string"))?;
         match bytes.get(at) {
             Some(b'"') => return Ok((at, has_escape)),
             Some(b'\n') => return Err(ParseError::at(at, "a line ends within a string")),
