@@ -166,10 +166,7 @@ impl Reader {
             (Some(b']'), Some(Frame::Array)) => self.close(None, out),
             (Some(b']'), Some(Frame::Items)) => self.close(Some(Frame::Tail), out),
             (Some(b'}'), Some(Frame::Tail)) => self.close(None, out),
-            (_, Some(Frame::Tail)) => skip_value(value, 0).map(|len| {
-                out.bytes_separators += len as u64;
-                len
-            }),
+            (_, Some(Frame::Tail)) => skip_value(value, 0).inspect(|len| out.bytes_separators += *len as u64),
             (Some(b'{'), _) => return self.object(core, window, at, is_last, out),
             (Some(b'['), _) => match value.get(blank(value, 1)) {
                 Some(b'{' | b'[' | b'"' | b']') => return self.enter(core, window, at, 1, Frame::Array, out),
@@ -257,7 +254,7 @@ impl Reader {
     }
 
     fn envelope(&self, of_shape: EnvelopeKind) -> EnvelopeKind {
-        let is_item = self.frames.iter().any(|frame| *frame == Frame::Items);
+        let is_item = self.frames.contains(&Frame::Items);
         match of_shape {
             _ if self.carriers > 0 || self.is_prefixed => EnvelopeKind::Carrier,
             EnvelopeKind::Native if is_item => EnvelopeKind::EventList,

@@ -60,7 +60,10 @@ fn values_are_parted_by_anything() {
     check(&format!("\u{1e}{A}\n\u{1e}{A}\n"), "k8s_audit/native@1 k8s_audit/native@63");
     check(&format!("[{A},\n {A}]"), "k8s_audit/native@1 k8s_audit/native@64");
     check(&format!("[[{A}],[],[[{A}]]]"), "k8s_audit/native@2 k8s_audit/native@69");
-    check("{\n  \"auditID\": \"x\",\n  \"verb\": \"get\"\n}\n{\n  \"auditID\": \"y\",\n  \"verb\": \"get\"\n}", "k8s_audit/native@0 k8s_audit/native@38");
+    check(
+        "{\n  \"auditID\": \"x\",\n  \"verb\": \"get\"\n}\n{\n  \"auditID\": \"y\",\n  \"verb\": \"get\"\n}",
+        "k8s_audit/native@0 k8s_audit/native@38",
+    );
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn bad_ranges_end_at_the_next_line() {
     check(&format!("{{\"auditID\":\"torn\n{A}\n"), "!bad_json@0+16 k8s_audit/native@17");
     check(&format!("[\n  {A},\n  {{\n    \"x\": oops\n  }},\n  {A}\n]"), "k8s_audit/native@4 !bad_json@68+20 k8s_audit/native@91");
     check(&format!("{A} trailing\n{A}"), "k8s_audit/native@0 !not_json@61+8 k8s_audit/native@70");
-    check(&format!("{A}\n{}", &A[..30]), "k8s_audit/native@0 !bad_json@61+30");
+    check(&format!("{A}\n{}", A.get(..30).unwrap()), "k8s_audit/native@0 !bad_json@61+30");
     check("a\rb\r", "!not_json@0+1 !not_json@2+1");
     check(&format!("[2026-01-01] INFO x\n{A}"), "!not_json@0+19 k8s_audit/native@20");
     check(&format!("]\n}}\n{A}"), "!not_json@0+3 k8s_audit/native@4");
@@ -209,6 +212,32 @@ fn samples_are_read() {
             assert!(!out.records.is_empty() && out.rejects.is_empty(), "{path}: {shown}");
         }
         assert_eq!(show(&pieces(&bytes, &[1000, 7], DecodeLimits::default())), shown, "{path}");
+    }
+}
+
+/// Whatever the shared samples hold, its bytes add up, and pieces give the same.
+#[test]
+fn every_sample_adds_up() {
+    let roots = ["/../shared/fixtures", "/../../shared/fixtures"].map(|path| format!("{}{path}", env!("CARGO_MANIFEST_DIR")));
+    let Some(root) = roots.iter().find(|root| std::path::Path::new(root).is_dir()) else {
+        println!("skipped: no shared samples here");
+        return;
+    };
+    let mut folders: Vec<std::path::PathBuf> =
+        ["k8s-audit", "falco", "hubble", "shippers/hubble"].map(|name| format!("{root}/{name}").into()).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            let bytes = std::fs::read(&entry).unwrap();
+            let out = whole(&bytes, DecodeLimits::default());
+            println!("{:>6} records {:>6} rejects {}", out.records.len(), out.rejects_total(), entry.display());
+            let in_pieces = pieces(&bytes, &[100_000, 7, 1000], DecodeLimits::default());
+            let counts = |out: &Decoded| (out.records.len(), out.rejects.clone(), out.rejects_total(), out.bytes_records, out.bytes_separators);
+            assert!(counts(&in_pieces) == counts(&out), "{}", entry.display());
+        }
     }
 }
 

@@ -80,10 +80,14 @@ fn main() {
     measure("serde_json IgnoredAny", &text, lines(|line| drop(black_box(serde_json::from_str::<serde::de::IgnoredAny>(line)))));
     let sonic = measure("sonic-rs Value", &text, lines(|line| drop(black_box(sonic_rs::from_str::<sonic_rs::Value>(line)))));
     let mut copy = Vec::new();
-    measure("simd-json tape", &text, lines(|line| {
-        copy.clear();
-        copy.extend_from_slice(line.as_bytes());
-        drop(black_box(simd_json::to_tape(&mut copy)));
-    }));
+    measure(
+        "simd-json tape",
+        &text,
+        lines(|line| {
+            copy.clear();
+            copy.extend_from_slice(line.as_bytes());
+            drop(black_box(simd_json::to_tape(&mut copy)));
+        }),
+    );
     println!("bartizan Doc is {:.0} % of sonic-rs Value", 100.0 * ours / sonic);
 }
