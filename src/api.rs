@@ -111,7 +111,15 @@ impl std::fmt::Debug for Api {
 
 impl Api {
     /// Over these parts of the service.
-    pub fn new(searcher: Searcher, catalog: Arc<Catalog>, ingest: Arc<dyn Ingest>, service: Arc<dyn Service>, is_loopback: bool, hosts: Vec<String>, limits: Limits) -> Self {
+    pub fn new(
+        searcher: Searcher,
+        catalog: Arc<Catalog>,
+        ingest: Arc<dyn Ingest>,
+        service: Arc<dyn Service>,
+        is_loopback: bool,
+        hosts: Vec<String>,
+        limits: Limits,
+    ) -> Self {
         let searches = Arc::new(Semaphore::new(limits.searches_max));
         Self { searcher, catalog, ingest, service, is_loopback, hosts: Arc::new(hosts), limits, searches }
     }

@@ -2,8 +2,8 @@
 
 pub mod build;
 mod ingest;
-pub mod push;
 mod metrics;
+pub mod push;
 mod restore;
 pub mod rules;
 pub mod serve;

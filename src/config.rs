@@ -22,9 +22,7 @@ use toml::{Table, Value};
 pub use check::ENTRIES_MAX;
 pub use report::{Problem, Report};
 pub use secret::{SECRET_BYTES_MAX, Secret};
-pub use settings::{
-    Config, DetectSettings, EnrichSettings, LogFormat, LogSettings, RedactSettings, ServerSettings, StoreSettings, TlsSettings,
-};
+pub use settings::{Config, DetectSettings, EnrichSettings, LogFormat, LogSettings, RedactSettings, ServerSettings, StoreSettings, TlsSettings};
 pub use source::{NotifierSettings, RouteSettings, SourceSettings};
 
 /// Every default, with comments: a file to start from.

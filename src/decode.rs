@@ -1,129 +1,219 @@
-//! Payloads become records: compression, wrapping and the stream of JSON values are peeled off, by content and never by file name.
+//! Payloads become records: compression, wrapping and the stream of JSON values are peeled off.
 //!
-//! What comes is a stream of JSON values, not lines: one a line, pretty-printed, with nothing in between, in arrays, in an
-//! `EventList`, or after a shipper's prefix. What can not be read becomes a [`Reject`] with its place, and reading goes on at the next line.
-//!
-//! | shape | told by | file |
-//! |---|---|---|
-//! | audit event | `apiVersion: audit.k8s.io/*`, or `auditID` with `verb`, `stage` or `requestURI` | `sniff` |
-//! | `EventList` | `items`, a list | `sniff`, `stream` |
-//! | Falco alert | `rule`, `priority` and `output` or `output_fields` | `sniff` |
-//! | Hubble flow | `flow`, or `verdict` with `IP`, `l4` or `source` | `sniff` |
-//! | Hubble's other messages | `lost_events`, `node_status`, `agent_event`, `debug_event` | `sniff` |
-//! | Kubernetes event | `involvedObject` | `sniff` |
-//! | carrier | a record in `log`, `message`, `msg`, `event`, `json_payload`, … | `sniff` |
-//! | text with a prefix | a time and a stream (CRI), a time (CloudWatch export) | `prefix` |
+//! What a payload is, its bytes say; names and content types are not asked. Every byte ends as part of a record, of a counted
+//! reject, or as a separator, and the three add up to [`Decoded::bytes_total`]. To add an envelope: a file with its shapes, its
+//! `mod`, and a line in [`SHAPES`].
 
+mod carrier;
+mod event_list;
+mod falco;
+mod hubble;
+mod json_stream;
+mod native;
 mod prefix;
+mod resync;
 mod sniff;
-mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
-
-pub use stream::Stream;
 
 use crate::model::{Inflate, InflateLimits, Limits, Magic, Parser, Record, Reject, RejectReason};
 
-/// What one payload may hold.
-#[derive(Debug, Clone, Default)]
+use json_stream::Reader;
+use sniff::{Shape, Sniffer};
+
+/// Every shape of a record, by envelope. The first that fits the keys seen so far wins.
+const SHAPES: &[&[Shape]] = &[event_list::SHAPES, native::SHAPES, hubble::SHAPES, falco::SHAPES];
+
+/// What a payload may be.
+#[derive(Debug, Clone)]
 pub struct DecodeLimits {
-    /// Of one record.
+    /// Of one record. A longer one is a [`RejectReason::TooLong`].
     pub record: Limits,
+    /// Of compressed payloads.
     pub inflate: InflateLimits,
+    /// Records of one payload; what follows them is one reject. A [`Stream`] has no such limit, as its caller drains it.
+    pub records_max: usize,
+    /// Rejects that are listed; further ones are only counted.
+    pub rejects_listed_max: usize,
+    /// Open lists around a record. Deeper ones are a [`RejectReason::TooDeep`].
+    pub lists_max: usize,
+    /// Carriers within carriers.
+    pub carriers_max: usize,
 }
 
-/// Records within records: a carrier's field, a string of JSON.
-const CARRIERS_MAX: usize = 3;
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self {
+            record: Limits::default(),
+            inflate: InflateLimits::default(),
+            records_max: 100_000,
+            rejects_listed_max: 10_000,
+            lists_max: 64,
+            carriers_max: 4,
+        }
+    }
+}
 
-/// Bytes that end a line.
-const LINE_END_BYTES_MAX: u64 = 2;
-
-/// What came out of payloads.
+/// What came of a payload. The caller takes the lists and calls [`Decoded::clear`].
 #[derive(Debug, Default)]
 pub struct Decoded {
     pub records: Vec<Record>,
     pub rejects: Vec<Reject>,
-    /// Decompressed bytes that were looked at.
-    pub bytes: u64,
+    /// Rejects past the limit on listed ones.
+    pub rejects_unlisted: u64,
+    /// Bytes read, after decompression.
+    pub bytes_total: u64,
+    /// Bytes of records, or of the carriers they sat in.
+    pub bytes_records: u64,
+    pub bytes_rejects: u64,
+    /// White space, commas, brackets around records, and text wrapping.
+    pub bytes_separators: u64,
+    rejects_listed_max: usize,
 }
 
 impl Decoded {
-    /// Ready for the next payload, with its room kept.
+    /// Forgets everything and keeps the buffers.
     pub fn clear(&mut self) {
-        self.records.clear();
-        self.rejects.clear();
-        self.bytes = 0;
+        let (mut records, mut rejects) = (std::mem::take(&mut self.records), std::mem::take(&mut self.rejects));
+        records.clear();
+        rejects.clear();
+        *self = Self { records, rejects, ..Self::default() };
     }
 
-    /// Notes a bad range. Ranges of one reason with no more than a line end between them are one.
-    fn reject(&mut self, offset: u64, len: usize, reason: RejectReason, detail: &str) {
-        if let Some(last) = self.rejects.last_mut()
-            && last.reason == reason
-            && last.offset + last.len + LINE_END_BYTES_MAX >= offset
-            && offset >= last.offset
-        {
-            last.len = (offset + len as u64) - last.offset;
-            return;
+    /// Rejects, listed or not.
+    pub fn rejects_total(&self) -> u64 {
+        self.rejects.len() as u64 + self.rejects_unlisted
+    }
+
+    fn reject(&mut self, offset: u64, len: u64, reason: RejectReason, detail: impl Into<String>) {
+        self.bytes_rejects += len;
+        if self.rejects.len() < self.rejects_listed_max {
+            self.rejects.push(Reject { offset, len, reason, detail: detail.into() });
+        } else {
+            self.rejects_unlisted += 1;
         }
-        self.rejects.push(Reject { offset, len: len as u64, reason, detail: detail.to_owned() });
     }
 }
 
-/// Decodes payloads. Holds buffers that are used again; one per thread.
-pub struct Decoder {
+/// The parts that reading needs and that are reused from payload to payload.
+#[derive(Debug)]
+struct Core {
     limits: DecodeLimits,
-    inflate: Option<Arc<dyn Inflate>>,
     parser: Parser,
+    sniffer: Sniffer,
 }
 
-impl fmt::Debug for Decoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder").field("limits", &self.limits).finish_non_exhaustive()
-    }
+/// Decodes payloads. Holds buffers; one per thread.
+#[derive(Debug)]
+pub struct Decoder {
+    core: Core,
+    inflate: Option<Arc<dyn Inflate>>,
 }
 
 impl Decoder {
     /// With these limits. Without an `inflate`, compressed payloads are rejects.
     pub fn new(limits: DecodeLimits, inflate: Option<Arc<dyn Inflate>>) -> Self {
         let parser = Parser::new(limits.record.clone());
-        Self { limits, inflate, parser }
+        Self { core: Core { limits, parser, sniffer: Sniffer::new(SHAPES) }, inflate }
     }
 
-    /// Appends what is in one whole payload.
+    /// Decodes a whole payload and appends to `out`. Offsets are those of the decompressed payload.
     pub fn decode(&mut self, payload: &[u8], out: &mut Decoded) {
-        let mut inflated_bytes: Option<Vec<u8>> = None;
-        for _ in 0..=self.limits.inflate.nesting_max {
-            let bytes = inflated_bytes.as_deref().unwrap_or(payload);
-            match Magic::of(bytes) {
-                Magic::Plain => {
-                    let mut stream = Stream::default();
-                    stream.push(self, bytes, out);
-                    stream.finish(self, out);
-                    return;
-                }
-                Magic::Unsupported => return out.reject(0, bytes.len(), RejectReason::UnsupportedCompression, "gzip and zstd are read"),
-                Magic::Binary => return out.reject(0, bytes.len(), RejectReason::Binary, "a program or picture, not a log"),
-                Magic::Compressed(how) => {
-                    let Some(inflate) = &self.inflate else {
-                        return out.reject(0, bytes.len(), RejectReason::UnsupportedCompression, "this build reads plain text only");
-                    };
-                    let inflated = inflate.inflate(how, bytes, &self.limits.inflate);
-                    if let Some(reason) = inflated.damage {
-                        out.reject(
-                            inflated.bytes.len() as u64,
-                            0,
-                            reason,
-                            "the compressed data breaks off or is damaged here; what stands before it was read",
-                        );
-                    }
-                    inflated_bytes = Some(inflated.bytes);
-                }
+        out.rejects_listed_max = self.core.limits.rejects_listed_max;
+        if !matches!(Magic::of(payload), Magic::Compressed(_)) || self.inflate.is_none() {
+            self.read_whole(payload, out);
+            return;
+        }
+        let (bytes, fault) = self.expand(payload);
+        match fault {
+            Some((reason, _)) if bytes.is_empty() => {
+                out.bytes_total += payload.len() as u64;
+                out.reject(0, payload.len() as u64, reason, "nothing of the compressed payload could be read");
+            }
+            Some((reason, layer)) => {
+                self.read_whole(&bytes, out);
+                out.reject(bytes.len() as u64, 0, reason, format!("compression layer {layer} could not be read further"));
+            }
+            None => self.read_whole(&bytes, out),
+        }
+    }
+
+    /// Takes compression off, layer by layer. What could be read comes with the fault that ended it.
+    fn expand(&self, payload: &[u8]) -> (Vec<u8>, Option<(RejectReason, usize)>) {
+        let limits = &self.core.limits.inflate;
+        // The ratio is asked over all layers together, so that nesting does not multiply it.
+        let limits = InflateLimits { decoded_bytes_max: limits.allowed_bytes(payload.len() as u64), ..*limits };
+        let mut bytes = Vec::new();
+        for layer in 1.. {
+            let input = if layer == 1 { payload } else { &bytes };
+            let (Magic::Compressed(how), Some(inflate)) = (Magic::of(input), &self.inflate) else { break };
+            if layer > limits.nesting_max {
+                return (Vec::new(), Some((RejectReason::TooDeep, layer)));
+            }
+            let mut inner = Vec::new();
+            let result = inflate.inflate(how, input, &limits, &mut inner);
+            bytes = inner;
+            if let Err(reason) = result {
+                let is_text = matches!(Magic::of(&bytes), Magic::Plain);
+                return (if is_text { bytes } else { Vec::new() }, Some((reason, layer)));
             }
         }
-        let len = inflated_bytes.map_or(payload.len(), |bytes| bytes.len());
-        out.reject(0, len, RejectReason::Bomb, "compressed within itself deeper than the limit");
+        (bytes, None)
+    }
+
+    fn read_whole(&mut self, bytes: &[u8], out: &mut Decoded) {
+        let mut reader = Reader::new(Some(out.records.len() + self.core.limits.records_max));
+        let taken = reader.run(&mut self.core, bytes, true, out);
+        debug_assert_eq!(taken, bytes.len());
+        reader.finish(out);
+    }
+}
+
+/// Decodes what comes in pieces: files and objects of any size. Memory is bounded by the longest record; the pieces must be decompressed.
+#[derive(Debug)]
+pub struct Stream {
+    reader: Reader,
+    carry: Vec<u8>,
+    /// Bytes to wait for before an unfinished record is tried again, so that a long one is not parsed with each piece.
+    retry_bytes: usize,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stream {
+    /// At offset 0.
+    pub fn new() -> Self {
+        Self { reader: Reader::new(None), carry: Vec::new(), retry_bytes: 0 }
+    }
+
+    /// Takes the next piece and appends the records that are complete.
+    pub fn push(&mut self, decoder: &mut Decoder, chunk: &[u8], out: &mut Decoded) {
+        out.rejects_listed_max = decoder.core.limits.rejects_listed_max;
+        if self.carry.is_empty() {
+            let taken = self.reader.run(&mut decoder.core, chunk, false, out);
+            self.carry.extend_from_slice(chunk.get(taken..).unwrap_or_default());
+        } else {
+            self.carry.extend_from_slice(chunk);
+            let is_line = chunk.ends_with(b"\n") && self.carry.len() < (64 << 10);
+            if self.carry.len() < self.retry_bytes && !is_line {
+                return;
+            }
+            let taken = self.reader.run(&mut decoder.core, &self.carry, false, out);
+            self.carry.drain(..taken);
+        }
+        self.retry_bytes = self.carry.len() * 2;
+    }
+
+    /// Takes what is left: nothing follows.
+    pub fn finish(mut self, decoder: &mut Decoder, out: &mut Decoded) {
+        out.rejects_listed_max = decoder.core.limits.rejects_listed_max;
+        self.reader.run(&mut decoder.core, &self.carry, true, out);
+        self.reader.finish(out);
     }
 }

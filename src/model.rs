@@ -23,7 +23,7 @@ pub use event::{Event, Facts, Kind, Value, ValueKind};
 pub use field::{Field, FieldRef, FieldType, RESERVED_ROOTS, distance, nearest};
 pub use finding::{Change, Finding, GroupKey, RuleHeader, RuleType};
 pub use ids::{ActId, AlertId, BadId, ClusterId, EventId, TenantId};
-pub use inflate::{Compression, Inflate, InflateLimits, Inflated, Magic};
+pub use inflate::{Compression, Inflate, InflateLimits, Magic};
 pub use record::Record;
 pub use reject::{Reject, RejectReason};
 pub use render::{write_compact_json, write_json_string};

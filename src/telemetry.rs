@@ -27,7 +27,10 @@ pub struct LogOptions {
 /// # Errors
 /// What is wrong, as a sentence that follows the name of the key.
 pub fn check_level(text: &str) -> Result<(), String> {
-    EnvFilter::builder().parse(text).map(drop).map_err(|_| "must be a level (error, warn, info, debug, trace) or levels by target: `info,bartizan=debug`".to_owned())
+    EnvFilter::builder()
+        .parse(text)
+        .map(drop)
+        .map_err(|_| "must be a level (error, warn, info, debug, trace) or levels by target: `info,bartizan=debug`".to_owned())
 }
 
 fn filter(options: &LogOptions) -> EnvFilter {

@@ -39,7 +39,9 @@ fn access(method: &Method, path: &str) -> Option<Access> {
 }
 
 fn admit(api: &Api, access: Option<Access>, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let Some(access) = access else { return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has no such method")) };
+    let Some(access) = access else {
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has no such method"));
+    };
     if access == Access::Open {
         return Ok(Caller(None));
     }
@@ -63,7 +65,13 @@ fn admit(api: &Api, access: Option<Access>, headers: &HeaderMap) -> Result<Calle
 /// On loopback without tokens everybody on the machine is admin, but no page in his browser: such a request carries a foreign
 /// `Origin`, or a `Host` that only DNS made ours.
 fn local(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let foreign = || Problem::new(StatusCode::FORBIDDEN, "foreign_origin", "without a token, only callers of this machine are served: `bartizan token create` makes one");
+    let foreign = || {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "foreign_origin",
+            "without a token, only callers of this machine are served: `bartizan token create` makes one",
+        )
+    };
     if let Some(host) = headers.get(header::HOST)
         && !host.to_str().is_ok_and(|host| is_ours(api, host))
     {

@@ -42,7 +42,10 @@ impl Search {
 }
 
 /// Runs a search off the runtime, if not too many run already.
-pub(super) async fn off_runtime<T: Send + 'static>(api: &Api, work: impl FnOnce(&Searcher) -> Result<T, SearchError> + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn off_runtime<T: Send + 'static>(
+    api: &Api,
+    work: impl FnOnce(&Searcher) -> Result<T, SearchError> + Send + 'static,
+) -> Result<T, Problem> {
     let permit = api.searches.clone().try_acquire_owned().map_err(|_| Problem::busy(1))?;
     let searcher = api.searcher.clone();
     let done = tokio::task::spawn_blocking(move || {
@@ -77,7 +80,10 @@ pub(super) fn page(answer: &SearchAnswer, took_ms: u128) -> Response {
     write_events(answer.events.iter().map(|hit: &Hit| &hit.event), &mut text);
     let cursor = serde_json::to_string(&answer.next_cursor).unwrap_or_default();
     let Total { value, exact } = answer.total;
-    text.push_str(&format!(",\"total\":{{\"value\":{value},\"exact\":{exact}}},\"next_cursor\":{cursor},\"partial\":{},\"took_ms\":{took_ms}}}", answer.partial));
+    text.push_str(&format!(
+        ",\"total\":{{\"value\":{value},\"exact\":{exact}}},\"next_cursor\":{cursor},\"partial\":{},\"took_ms\":{took_ms}}}",
+        answer.partial
+    ));
     json_text(text)
 }
 

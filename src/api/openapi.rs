@@ -27,7 +27,8 @@ pub(super) fn document() -> Value {
 
 fn operation(route: &Route) -> Value {
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let mut parameters: Vec<Value> = in_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect();
+    let mut parameters: Vec<Value> =
+        in_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect();
     parameters.extend(route.parameters.iter().map(|(name, doc)| {
         let kind = if *name == "limit" { "integer" } else { "string" };
         json!({"name": name, "in": "query", "required": false, "description": doc, "schema": {"type": kind}})

@@ -53,7 +53,10 @@ pub(super) const ROUTES: &[Route] = &[
     Route { parameters: SEARCH_PARAMETERS, ..route("GET", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
     Route { body: Some("SearchRequest"), ..route("POST", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
     route("GET", "/api/v1/events/{id}", Access::Admin, "One event.", "Event"),
-    Route { body: Some("AggregateRequest"), ..route("POST", "/api/v1/events/aggregate", Access::Admin, "Histograms and top values, nested.", "AggregateAnswer") },
+    Route {
+        body: Some("AggregateRequest"),
+        ..route("POST", "/api/v1/events/aggregate", Access::Admin, "Histograms and top values, nested.", "AggregateAnswer")
+    },
     route("GET", "/api/v1/fields", Access::Admin, "Names of fields, with kinds and top values.", "Object"),
     Route {
         parameters: &[
@@ -70,7 +73,16 @@ pub(super) const ROUTES: &[Route] = &[
         ..route("GET", "/api/v1/alerts", Access::Admin, "Alerts, the last seen first.", "AlertList")
     },
     route("GET", "/api/v1/alerts/{id}", Access::Admin, "One alert, with its ETag.", "Alert"),
-    Route { body: Some("AlertPatch"), ..route("PATCH", "/api/v1/alerts/{id}", Access::Admin, "Changes its status, or adds a comment. `If-Match` guards against a change in between.", "Alert") },
+    Route {
+        body: Some("AlertPatch"),
+        ..route(
+            "PATCH",
+            "/api/v1/alerts/{id}",
+            Access::Admin,
+            "Changes its status, or adds a comment. `If-Match` guards against a change in between.",
+            "Alert",
+        )
+    },
     route("GET", "/api/v1/alerts/{id}/events", Access::Admin, "Its contributing events.", "SearchAnswer"),
     Route { body: Some("AlertComment"), ..route("POST", "/api/v1/alerts/{id}/comments", Access::Admin, "Adds a comment.", "Object") },
     route("GET", "/api/v1/rules", Access::Admin, "The rules in force.", "Object"),
@@ -93,7 +105,9 @@ const fn push(path: &'static str, summary: &'static str) -> Route {
 
 /// The routes whose bodies may be large.
 pub(super) fn pushes() -> Router<Api> {
-    ["/ingest/k8s-audit", "/ingest/falco", "/ingest/hubble", "/ingest/auto"].into_iter().fold(Router::new(), |router, path| router.route(path, post(ingest::push)))
+    ["/ingest/k8s-audit", "/ingest/falco", "/ingest/hubble", "/ingest/auto"]
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, post(ingest::push)))
 }
 
 /// All other routes.

@@ -42,7 +42,13 @@ impl Default for ServerLimits {
 }
 
 /// Serves until `stop`, then lets what is running end.
-pub async fn serve(listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>, router: Router, limits: ServerLimits, mut stop: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    router: Router,
+    limits: ServerLimits,
+    mut stop: watch::Receiver<bool>,
+) {
     let router = router
         .layer(RequestBodyTimeoutLayer::new(limits.body_idle))
         .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, limits.request));

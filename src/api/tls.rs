@@ -16,8 +16,10 @@ pub fn load(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
         return Err(format!("`{}` holds no certificate", cert.display()));
     }
     let key = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("cannot read the private key `{}`: {error}", key.display()))?;
-    let mut config =
-        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(|error| format!("the certificate and its key do not fit: {error}"))?;
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| format!("the certificate and its key do not fit: {error}"))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

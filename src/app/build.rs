@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use super::restore::Restorer;
 use super::rules;
 use crate::clock::Clock;
-use crate::codec::Inflater;
+use crate::codec::Codec;
 use crate::config::{Config, NotifierSettings};
 use crate::deliver::worker::Target;
 use crate::deliver::{AddressPolicy, SigningSecret, Webhook, WebhookSettings};
@@ -61,9 +61,11 @@ fn routes(config: &Config) -> anyhow::Result<Routes> {
     if let Some(route) = config.routes.iter().find(|route| !route.query.is_empty()) {
         bail!("a [[route]] has `match = {:?}`: routes by query are not in this version; `level_min` is", route.query);
     }
-    let table: Vec<(Level, Vec<String>)> = config.routes.iter().map(|route| (route.level_min.unwrap_or(Level::Medium), route.notifiers.clone())).collect();
+    let table: Vec<(Level, Vec<String>)> =
+        config.routes.iter().map(|route| (route.level_min.unwrap_or(Level::Medium), route.notifiers.clone())).collect();
     Ok(Routes::by(move |alert: &Alert| {
-        let mut targets: Vec<String> = table.iter().filter(|(level, _)| alert.rule.level >= *level).flat_map(|(_, targets)| targets.clone()).collect();
+        let mut targets: Vec<String> =
+            table.iter().filter(|(level, _)| alert.rule.level >= *level).flat_map(|(_, targets)| targets.clone()).collect();
         targets.sort();
         targets.dedup();
         targets
@@ -76,7 +78,8 @@ pub fn targets(config: &Config) -> anyhow::Result<Vec<Target>> {
 }
 
 fn target(notifier: &NotifierSettings) -> anyhow::Result<Target> {
-    let secret: SigningSecret = notifier.secret.as_ref().map(|secret| secret.expose()).unwrap_or_default().parse().map_err(|why| anyhow::anyhow!("its secret: {why}"))?;
+    let secret: SigningSecret =
+        notifier.secret.as_ref().map(|secret| secret.expose()).unwrap_or_default().parse().map_err(|why| anyhow::anyhow!("its secret: {why}"))?;
     let mut settings = WebhookSettings::new(notifier.url.clone().unwrap_or_default(), vec![secret]);
     let allow_private = notifier.allow_private.unwrap_or(false);
     settings.addresses = AddressPolicy { allow_private, ..AddressPolicy::default() };
@@ -111,7 +114,7 @@ pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past:
         kinds.insert(SourceId::from(source.name.as_str()), allowed);
     }
     let settings = WorkerSettings { kinds, has_past: true, ..WorkerSettings::default() };
-    let mut worker = Worker::new(engine, Arc::clone(ledger), Arc::new(Inflater), settings);
+    let mut worker = Worker::new(engine, Arc::clone(ledger), Arc::new(Codec), settings);
     if let Some(past) = past {
         warm(&mut worker, past)?;
     }

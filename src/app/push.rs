@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Clock;
-use crate::codec::Inflater;
+use crate::codec::Codec;
 use crate::decode::{DecodeLimits, Decoded, Decoder};
-use crate::model::{ClusterId, EnvelopeKind, Parser, Record, SourceId, TenantId};
+use crate::model::{ClusterId, EnvelopeKind, Parser, Record, RejectReason, SourceId, TenantId};
 use crate::normalize::Redactor;
 use crate::pipeline::{Ledger, Outcome};
 use crate::source::spool::{Spool, SpoolError, Whose};
@@ -41,7 +41,7 @@ struct Tools {
 impl Tools {
     fn new() -> Self {
         let limits = DecodeLimits::default();
-        Self { parser: Parser::new(limits.record.clone()), decoder: Decoder::new(limits, Some(Arc::new(Inflater))), redactor: Redactor::default() }
+        Self { parser: Parser::new(limits.record.clone()), decoder: Decoder::new(limits, Some(Arc::new(Codec))), redactor: Redactor::default() }
     }
 }
 
@@ -72,10 +72,10 @@ impl Door {
             self.spool.push(&whose, self.clock.now(), prepared.payloads).await?;
         }
         // Records are counted when they are read from the spool; what never gets there is counted here.
-        let rejected = prepared.rejects.len() as u64;
+        let rejected = prepared.rejects.iter().map(|(_, count)| count).sum();
         self.ledger.receive(&source, 0, rejected);
-        for reason in prepared.rejects {
-            self.ledger.end(&source, Outcome::Reject(reason), 1);
+        for (reason, count) in prepared.rejects {
+            self.ledger.end(&source, Outcome::Reject(reason), count);
         }
         Ok(Taken { accepted: prepared.accepted, rejected })
     }
@@ -84,7 +84,7 @@ impl Door {
 struct Prepared {
     payloads: Vec<Vec<u8>>,
     accepted: u64,
-    rejects: Vec<crate::model::RejectReason>,
+    rejects: Vec<(RejectReason, u64)>,
 }
 
 /// The records of a body, redacted, in payloads that the decoder reads again: items of a list stay items of a list.
@@ -108,5 +108,10 @@ fn prepare(tools: &mut Tools, body: &[u8]) -> Prepared {
     if !others.is_empty() {
         payloads.push(others);
     }
-    Prepared { payloads, accepted, rejects: decoded.rejects.into_iter().map(|reject| reject.reason).collect() }
+    let mut rejects: Vec<(RejectReason, u64)> = decoded.rejects.iter().map(|reject| (reject.reason, 1)).collect();
+    // What is past the limit on listed rejects is of the kind that fills it.
+    if let Some((_, count)) = rejects.last_mut() {
+        *count += decoded.rejects_unlisted;
+    }
+    Prepared { payloads, accepted, rejects }
 }

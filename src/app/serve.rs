@@ -79,7 +79,13 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
     let address = listener.local_addr()?;
     first_token(&stores.catalog, address).await?;
     let door = Door::new(spool.clone(), Arc::clone(&ledger), clock.clone());
-    let state = Arc::new(State { door: door.clone(), ledger, sources: config.sources.clone(), rules: Arc::new(described(&rules)), catalog: Arc::clone(&stores.catalog) });
+    let state = Arc::new(State {
+        door: door.clone(),
+        ledger,
+        sources: config.sources.clone(),
+        rules: Arc::new(described(&rules)),
+        catalog: Arc::clone(&stores.catalog),
+    });
     let limits = Limits { body_bytes_max: usize::try_from(config.server.body_bytes_max).unwrap_or(usize::MAX), ..Limits::default() };
     let api = Api::new(searcher, Arc::clone(&stores.catalog), state.clone(), state, address.ip().is_loopback(), config.server.hosts.clone(), limits);
     let outbox: Arc<dyn Outbox> = Arc::clone(&stores.catalog) as Arc<dyn Outbox>;

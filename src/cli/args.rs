@@ -88,7 +88,9 @@ pub(super) struct RuleArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  bartizan scan /var/log/kubernetes/audit.log\n  bartizan scan --output ndjson --fail-on high logs/ falco.json.gz\n  kubectl logs -n falco ds/falco | bartizan scan -")]
+#[command(
+    after_help = "Examples:\n  bartizan scan /var/log/kubernetes/audit.log\n  bartizan scan --output ndjson --fail-on high logs/ falco.json.gz\n  kubectl logs -n falco ds/falco | bartizan scan -"
+)]
 pub(super) struct ScanArgs {
     #[command(flatten)]
     pub rules: RuleArgs,
@@ -175,7 +177,9 @@ pub(super) struct IngestArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  bartizan search 'k8s.resource:secrets AND NOT actor.user.name:system\\:*' --count\n  bartizan search --from 2026-01-01T00:00:00Z 'src.ip:203.0.113.0/24' --output table")]
+#[command(
+    after_help = "Examples:\n  bartizan search 'k8s.resource:secrets AND NOT actor.user.name:system\\:*' --count\n  bartizan search --from 2026-01-01T00:00:00Z 'src.ip:203.0.113.0/24' --output table"
+)]
 pub(super) struct SearchArgs {
     /// The configuration file, which says where the store is.
     #[arg(short, long, value_name = "FILE", conflicts_with = "url")]

@@ -15,7 +15,12 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
             for diagnostic in &diagnostics {
                 println!("{diagnostic}");
             }
-            eprintln!("the configuration is right: {} sources, {} notifiers, {} rules", config.sources.len(), config.notifiers.len(), rules.rules.len());
+            eprintln!(
+                "the configuration is right: {} sources, {} notifiers, {} rules",
+                config.sources.len(),
+                config.notifiers.len(),
+                rules.rules.len()
+            );
         }
         ConfigCommand::Print { config } => print!("{}", service::config(config.as_deref())?.print()),
         ConfigCommand::Schema => println!("{:#}", Config::schema()),

@@ -10,7 +10,7 @@ use super::args::{DecodeArgs, Format};
 use super::output::{Screen, printable};
 use super::{Exit, Failure};
 use crate::clock::Clock;
-use crate::codec::Inflater;
+use crate::codec::Codec;
 use crate::detect::engine::Engine;
 use crate::model::{ClusterId, Event, SourceId, TenantId};
 use crate::pipeline::{Ledger, Outcome, Worker, WorkerSettings};
@@ -33,12 +33,17 @@ impl Run {
     pub(super) fn new(engine: Engine) -> Self {
         let ledger = Arc::new(Ledger::default());
         let settings = WorkerSettings { rejects_kept_max: 1_000_000, ..WorkerSettings::default() };
-        let worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Inflater), settings);
+        let worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), settings);
         Self { worker, ledger, problems: Arc::default(), inputs: 0 }
     }
 
     /// Reads everything under the paths and hands over events, a batch at a time.
-    pub(super) fn over(&mut self, paths: &[PathBuf], cluster: &str, mut each: impl FnMut(&mut Worker, Vec<Event>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub(super) fn over(
+        &mut self,
+        paths: &[PathBuf],
+        cluster: &str,
+        mut each: impl FnMut(&mut Worker, Vec<Event>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let cluster: ClusterId = cluster.parse().map_err(Failure::usage)?;
         let (inputs, problems) = walk(paths);
         self.inputs = inputs.len();
@@ -94,7 +99,14 @@ impl Run {
         let rejects = self.worker.rejects();
         let Some(path) = to else {
             for (origin, reject) in rejects.iter().take(REJECTS_SHOWN_MAX) {
-                eprintln!("  {} at byte {} (+{}): {}: {}", printable(&origin.object), reject.offset, reject.len, reject.reason, printable(&reject.detail));
+                eprintln!(
+                    "  {} at byte {} (+{}): {}: {}",
+                    printable(&origin.object),
+                    reject.offset,
+                    reject.len,
+                    reject.reason,
+                    printable(&reject.detail)
+                );
             }
             if rejects.len() > REJECTS_SHOWN_MAX {
                 eprintln!("  … and {} more: `--rejects FILE` writes them all", rejects.len() - REJECTS_SHOWN_MAX);
@@ -128,7 +140,13 @@ pub(super) fn run(args: &DecodeArgs, _screen: &Screen) -> anyhow::Result<Exit> {
                 Format::Json | Format::Ndjson => {}
                 Format::Table => {
                     let who = event.fact(crate::model::Field::ActorUserName).or(event.fact(crate::model::Field::PolicyRule)).unwrap_or("-");
-                    line.push_str(&printable(&format!("{:<30} {:<10} {:<8} {who}  {}", event.time.to_string(), event.kind.name(), event.fact(crate::model::Field::EventOutcome).unwrap_or("-"), event.facts_of(crate::model::Field::Entity).join(" "))));
+                    line.push_str(&printable(&format!(
+                        "{:<30} {:<10} {:<8} {who}  {}",
+                        event.time.to_string(),
+                        event.kind.name(),
+                        event.fact(crate::model::Field::EventOutcome).unwrap_or("-"),
+                        event.facts_of(crate::model::Field::Entity).join(" ")
+                    )));
                 }
             }
             is_first = false;

@@ -83,7 +83,8 @@ async fn tell_story(url: &str, alerts: &mut mpsc::Receiver<(Alert, Change)>, scr
     let mut seen: Vec<Alert> = Vec::new();
     for post in posts(Clock::System.now()) {
         println!("\n-> {} to POST {}", post.what, post.path);
-        let answer = client.post(format!("{url}{}", post.path)).body(post.body).send().await.with_context(|| format!("cannot post to {}", post.path))?;
+        let answer =
+            client.post(format!("{url}{}", post.path)).body(post.body).send().await.with_context(|| format!("cannot post to {}", post.path))?;
         if !answer.status().is_success() {
             bail!("{} answered {}", post.path, answer.status());
         }

@@ -39,7 +39,13 @@ impl Screen {
         for alert in alerts {
             let times = if alert.count > 1 { format!("  x{}", alert.count) } else { String::new() };
             writeln!(out, "{} {}  {}{times}", self.level(alert.rule.level), alert.first_seen, printable(&cut(&alert.title)))?;
-            writeln!(out, "{:13} {} [{}]", "", printable(&alert.rule.title), printable(&alert.entities.join(" ").chars().take(CELL_CHARS_MAX).collect::<String>()))?;
+            writeln!(
+                out,
+                "{:13} {} [{}]",
+                "",
+                printable(&alert.rule.title),
+                printable(&alert.entities.join(" ").chars().take(CELL_CHARS_MAX).collect::<String>())
+            )?;
         }
         out.flush()
     }
@@ -51,7 +57,8 @@ fn cut(text: &str) -> String {
 
 /// The text with every character escaped that could move a cursor or hide itself.
 pub(super) fn printable(text: &str) -> String {
-    let is_plain = |c: char| !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let is_plain =
+        |c: char| !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     text.chars().map(|c| if is_plain(c) || c == '\n' { c.to_string() } else { c.escape_unicode().to_string() }).collect()
 }
 

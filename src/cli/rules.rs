@@ -84,7 +84,13 @@ fn list(args: &RulesPathArgs, screen: &Screen) -> anyhow::Result<Exit> {
     };
     if args.output == Format::Table {
         for rule in rules.rules.iter().filter(|rule| !rule.is_silent) {
-            println!("{} {:<16} {:<12} {}", screen.level(rule.header.level), format!("{:?}", rule.header.kind), source(&rule.logsource), printable(&rule.header.title));
+            println!(
+                "{} {:<16} {:<12} {}",
+                screen.level(rule.header.level),
+                format!("{:?}", rule.header.kind),
+                source(&rule.logsource),
+                printable(&rule.header.title)
+            );
         }
     } else {
         let lines = rules.rules.iter().map(|rule| {
@@ -107,7 +113,12 @@ fn explain(which: &str, args: &RulesPathArgs) -> anyhow::Result<Exit> {
         .rules
         .iter()
         .enumerate()
-        .filter(|(_, rule)| rule.header.id == which || rule.header.title.eq_ignore_ascii_case(which) || rule.name.as_deref() == Some(which) || stem(&rule.file).as_deref() == Some(which))
+        .filter(|(_, rule)| {
+            rule.header.id == which
+                || rule.header.title.eq_ignore_ascii_case(which)
+                || rule.name.as_deref() == Some(which)
+                || stem(&rule.file).as_deref() == Some(which)
+        })
         .map(|(at, _)| at)
         .collect();
     if found.is_empty() {

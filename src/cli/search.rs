@@ -31,8 +31,10 @@ fn request(args: &SearchArgs) -> anyhow::Result<SearchRequest> {
 fn local(args: &SearchArgs, screen: &Screen) -> anyhow::Result<Exit> {
     let config = service::config(args.config.as_deref())?;
     let mut request = request(args)?;
-    let searcher = EventLog::open_read_only(&config.store.path, std::sync::Arc::new(Restorer::default()))
-        .map_err(|error| Failure { exit: Exit::Unreadable, message: format!("cannot open the store in `{}`: {error}", config.store.path.display()) })?;
+    let searcher = EventLog::open_read_only(&config.store.path, std::sync::Arc::new(Restorer::default())).map_err(|error| Failure {
+        exit: Exit::Unreadable,
+        message: format!("cannot open the store in `{}`: {error}", config.store.path.display()),
+    })?;
     if args.count {
         println!("{}", searcher.count(&request)?.value);
         return Ok(Exit::Done);
@@ -56,9 +58,21 @@ fn print(events: &[Event], format: Format, _screen: &Screen) -> anyhow::Result<E
     if format == Format::Table {
         for event in events {
             let who = event.fact(Field::ActorUserName).or(event.fact(Field::PolicyRule)).or(event.fact(Field::SrcPod)).unwrap_or("-");
-            let what = [Field::K8sVerb, Field::K8sResource, Field::K8sSubresource, Field::NetVerdict, Field::DstIp].iter().filter_map(|field| event.fact(*field)).collect::<Vec<_>>().join(" ");
+            let what = [Field::K8sVerb, Field::K8sResource, Field::K8sSubresource, Field::NetVerdict, Field::DstIp]
+                .iter()
+                .filter_map(|field| event.fact(*field))
+                .collect::<Vec<_>>()
+                .join(" ");
             let place = [Field::K8sNamespace, Field::K8sName].iter().filter_map(|field| event.fact(*field)).collect::<Vec<_>>().join("/");
-            println!("{}", printable(&format!("{:<30} {:<10} {:<8} {who}  {what}  {place}", event.time.to_string(), event.kind.name(), event.fact(Field::EventOutcome).unwrap_or("-"))));
+            println!(
+                "{}",
+                printable(&format!(
+                    "{:<30} {:<10} {:<8} {who}  {what}  {place}",
+                    event.time.to_string(),
+                    event.kind.name(),
+                    event.fact(Field::EventOutcome).unwrap_or("-")
+                ))
+            );
         }
         return Ok(Exit::Done);
     }

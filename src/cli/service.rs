@@ -31,6 +31,9 @@ pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 
 /// A store that another process holds, or that a newer version wrote, is the caller's to sort out.
 fn held_is_usage(error: anyhow::Error) -> anyhow::Error {
-    let is_usage = error.chain().filter_map(|cause| cause.downcast_ref::<StoreError>()).any(|cause| matches!(cause, StoreError::Held { .. } | StoreError::Newer { .. }));
+    let is_usage = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<StoreError>())
+        .any(|cause| matches!(cause, StoreError::Held { .. } | StoreError::Newer { .. }));
     if is_usage { Failure { exit: Exit::Usage, message: format!("{error:#}") }.into() } else { error }
 }

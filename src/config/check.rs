@@ -67,8 +67,12 @@ impl Checker<'_> {
             if common.contains(&key) || row.required.contains(&key) || row.optional.contains(&key) {
                 continue;
             }
-            let owners: Vec<&str> = kinds.iter().filter(|row| row.required.contains(&key) || row.optional.contains(&key)).map(|row| row.name).collect();
-            self.problem(&format!("{path}.{key}"), format!("a {array} of kind `{}` has no key `{key}` (kind `{}` has)", row.name, owners.join("`, `")));
+            let owners: Vec<&str> =
+                kinds.iter().filter(|row| row.required.contains(&key) || row.optional.contains(&key)).map(|row| row.name).collect();
+            self.problem(
+                &format!("{path}.{key}"),
+                format!("a {array} of kind `{}` has no key `{key}` (kind `{}` has)", row.name, owners.join("`, `")),
+            );
         }
     }
 

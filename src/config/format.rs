@@ -50,7 +50,8 @@ fn pattern(text: &str) -> Result<(), String> {
     if text.len() > 1024 {
         return Err("must not be longer than 1024 bytes".to_owned());
     }
-    let regex = regex::RegexBuilder::new(text).size_limit(1 << 20).build().map_err(|error| format!("is no regular expression: {}", last_line(&error)))?;
+    let regex =
+        regex::RegexBuilder::new(text).size_limit(1 << 20).build().map_err(|error| format!("is no regular expression: {}", last_line(&error)))?;
     if regex.captures_len() < 2 { Err("must have a group: `^audit/([^/]+)/`".to_owned()) } else { Ok(()) }
 }
 

@@ -174,13 +174,7 @@ fn variable(text: &str, schema: &Schema) -> Result<Value, String> {
 }
 
 /// Lays the variables of a section over its table: `BARTIZAN_SERVER_TLS_CERT` is `server.tls.cert`.
-pub(super) fn overlay_variables(
-    prefix: &str,
-    table: &mut Table,
-    schema: &Schema,
-    env: &dyn Fn(&str) -> Option<String>,
-    problems: &mut Vec<Problem>,
-) {
+pub(super) fn overlay_variables(prefix: &str, table: &mut Table, schema: &Schema, env: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<Problem>) {
     let Some(known) = concrete(schema).get("properties").and_then(Schema::as_object) else { return };
     for (key, inner) in known {
         let name = format!("{prefix}_{}", key.to_uppercase());

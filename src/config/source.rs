@@ -122,7 +122,12 @@ pub(super) const SOURCE_COMMON: &[&str] = &["name", "kind", "cluster", "cluster_
 
 /// Every kind of source. To add one: a line here, and its defaults in `default.toml`.
 pub(super) const SOURCE_KINDS: &[KindRow] = &[
-    KindRow { name: "s3", required: &["bucket"], optional: &["prefix", "endpoint", "region", "path_style", "access_key", "secret_key", "poll_s"], feature: None },
+    KindRow {
+        name: "s3",
+        required: &["bucket"],
+        optional: &["prefix", "endpoint", "region", "path_style", "access_key", "secret_key", "poll_s"],
+        feature: None,
+    },
     KindRow { name: "kafka", required: &["brokers", "topics"], optional: &["group"], feature: Some(("scale", cfg!(feature = "scale"))) },
     KindRow { name: "file", required: &["path"], optional: &["poll_s"], feature: None },
     KindRow { name: "push", required: &[], optional: &[], feature: None },

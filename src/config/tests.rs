@@ -88,10 +88,7 @@ fn broken_files() {
         ("[server\n", "bartizan.toml:1: unclosed table, expected `]`\n1 problem in the configuration"),
         ("[enrich]\ngeo = 1", "bartizan.toml:2: unknown key `geo` in `enrich` (nothing can be set there)\n1 problem in the configuration"),
         ("server = 1", "bartizan.toml:1: `server` must be a table, not an integer\n1 problem in the configuration"),
-        (
-            "[server.tls]\ncert = \"a\"",
-            "bartizan.toml:1: `server.tls` needs both `cert` and `key`\n1 problem in the configuration",
-        ),
+        ("[server.tls]\ncert = \"a\"", "bartizan.toml:1: `server.tls` needs both `cert` and `key`\n1 problem in the configuration"),
         (
             "[[source]]\nname = \"a\"\nkind = \"s3\"\nbucket = \"b\"\naccess_key = \"env:NOPE\"\nsecret_key = \"env:EMPTY\"",
             "bartizan.toml:5: `source[0].access_key`: the environment variable `NOPE` is not set\n\

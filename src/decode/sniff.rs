@@ -1,176 +1,178 @@
-//! Tells what an object is by its top-level keys, and stops looking as soon as it knows.
+//! What an object is, by its top-level keys: read in order, values skipped, and no further than it takes to know.
 
 use std::ops::Range;
 
-use crate::model::{EnvelopeKind, Kind, skip_value};
+use super::carrier;
+use crate::model::{EnvelopeKind, Kind, ParseError, skip_value};
 
-/// Top-level keys looked at before giving up.
-const KEYS_MAX: usize = 256;
+/// What the value of a telling key must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    Any,
+    Object,
+    List,
+    /// A string whose JSON text starts so, after the quote.
+    Text(&'static str),
+}
+
+/// A telling key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sign {
+    key: &'static str,
+    want: Want,
+}
+
+pub(super) const fn sign(key: &'static str, want: Want) -> Sign {
+    Sign { key, want }
+}
+
+/// A kind of record: every sign of `all` and, unless it is empty, one of `any`.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) all: &'static [Sign],
+    pub(super) any: &'static [Sign],
+    pub(super) kind: Kind,
+    pub(super) envelope: EnvelopeKind,
+    /// The member whose own members count as the record's.
+    pub(super) lift: Option<&'static str>,
+}
+
+/// A shape with its signs as bits.
+#[derive(Debug)]
+struct Coded {
+    all: u64,
+    any: u64,
+    shape: &'static Shape,
+}
+
+/// The shapes, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Sniffer {
+    signs: Vec<Sign>,
+    shapes: Vec<Coded>,
+    /// By the first byte of a key: the bits of the signs whose key starts so.
+    by_first: Box<[u64; 256]>,
+}
 
 /// What an object is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// A record; its member `lift` is transparent.
-    Record {
-        kind: Kind,
-        envelope: EnvelopeKind,
-        lift: Option<&'static str>,
-    },
-    /// A list of records: where the list starts.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Record(&'static Shape),
+    /// A list of records: the position after the bracket that opens it.
     List {
-        from: usize,
+        inner: usize,
     },
-    /// Another record may sit in this member.
-    Carrier {
-        value: Range<usize>,
+    /// `{}`.
+    Empty {
+        end: usize,
     },
-    /// A heartbeat or the like.
-    Control,
-    Unknown,
-    /// The object ends before it says what it is.
-    Open,
+    /// Of no known shape, with the values of its carrier fields in the order in which they are to be tried.
+    Unknown {
+        end: usize,
+        carried: Vec<(usize, Range<usize>)>,
+    },
 }
 
-/// Members that may hold a record, the likeliest first.
-const CARRIERS: &[&str] = &["log", "message", "msg", "json_payload", "jsonPayload", "event", "json", "audit"];
+impl Sniffer {
+    /// Codes the tables. At most 64 different signs.
+    pub(super) fn new(tables: &'static [&'static [Shape]]) -> Self {
+        let mut signs: Vec<Sign> = Vec::new();
+        let mut code = |wanted: &[Sign]| {
+            wanted.iter().fold(0_u64, |bits, sign| {
+                let at = signs.iter().position(|known| known == sign).unwrap_or_else(|| {
+                    signs.push(*sign);
+                    signs.len() - 1
+                });
+                bits | 1 << at
+            })
+        };
+        let shapes: Vec<Coded> =
+            tables.iter().flat_map(|table| table.iter()).map(|shape| Coded { all: code(shape.all), any: code(shape.any), shape }).collect();
+        let mut by_first = Box::new([0_u64; 256]);
+        for (at, sign) in signs.iter().enumerate() {
+            by_first[usize::from(sign.key.as_bytes()[0])] |= 1 << at;
+        }
+        Self { signs, shapes, by_first }
+    }
 
-/// What has been seen of an object so far.
-#[derive(Default)]
-struct Seen {
-    audit_id: bool,
-    audit_act: bool,
-    is_event: bool,
-    is_audit_version: bool,
-    rule: bool,
-    priority: bool,
-    output: bool,
-    verdict: bool,
-    flow_body: bool,
-    lost: bool,
-    has_source: bool,
-    carrier: Option<(usize, Range<usize>)>,
-    heartbeat: bool,
-}
+    /// Tells what the object at the start of the bytes is. An error at the very end of the bytes says that more of them may help; the
+    /// verdict on a part of an object is that on the whole.
+    pub(super) fn sniff(&self, bytes: &[u8]) -> Result<Verdict, ParseError> {
+        let err = |at: usize, what: &'static str| Err(ParseError { at, what });
+        let mut seen = 0_u64;
+        let mut carried = Vec::new();
+        let mut at = blank(bytes, 1);
+        if bytes.get(at) == Some(&b'}') {
+            return Ok(Verdict::Empty { end: at + 1 });
+        }
+        loop {
+            if bytes.get(at).is_some_and(|byte| *byte != b'"') {
+                return err(at, "a key in quotes is missing");
+            }
+            let key_end = skip_value(bytes, at)?;
+            let key = bytes.get(at + 1..key_end - 1).unwrap_or_default();
+            let colon = blank(bytes, key_end);
+            if bytes.get(colon) != Some(&b':') {
+                return err(colon, "a colon is missing");
+            }
+            let start = blank(bytes, colon + 1);
+            let Some(first) = bytes.get(start) else { return err(start, "a value is missing") };
+            let found = self.signs_of(key, bytes, start)?;
+            if found & !seen != 0 {
+                seen |= found;
+                if let Some(shape) = self.shape_of(seen) {
+                    let is_list = shape.envelope == EnvelopeKind::EventList;
+                    return Ok(if is_list { Verdict::List { inner: start + 1 } } else { Verdict::Record(shape) });
+                }
+            }
+            let end = skip_value(bytes, start)?;
+            if let (b'{' | b'[' | b'"', Some(rank)) = (first, carrier::rank(key)) {
+                carried.push((rank, start..end));
+            }
+            at = blank(bytes, end);
+            match bytes.get(at) {
+                Some(b',') => at = blank(bytes, at + 1),
+                Some(b'}') => {
+                    carried.sort_unstable_by_key(|(rank, _)| *rank);
+                    carried.truncate(carrier::FIELDS.len());
+                    return Ok(Verdict::Unknown { end: at + 1, carried });
+                }
+                _ => return err(at, "a comma or the end of the object is missing"),
+            }
+        }
+    }
 
-const fn record(kind: Kind, envelope: EnvelopeKind) -> Shape {
-    Shape::Record { kind, envelope, lift: None }
-}
-
-/// What the object that starts at the first byte is.
-pub(super) fn look(bytes: &[u8]) -> Shape {
-    let mut seen = Seen::default();
-    let mut at = 1;
-    for _ in 0..KEYS_MAX {
-        at = blank(bytes, at);
-        match bytes.get(at) {
-            Some(b'"') => {}
-            Some(b',') => {
-                at += 1;
+    fn signs_of(&self, key: &[u8], bytes: &[u8], start: usize) -> Result<u64, ParseError> {
+        let mut near = key.first().map_or(0, |first| self.by_first[usize::from(*first)]);
+        let mut found = 0;
+        while near != 0 {
+            let bit = near.trailing_zeros();
+            near &= near - 1;
+            let sign = self.signs[bit as usize];
+            if sign.key.as_bytes() != key {
                 continue;
             }
-            Some(b'}') => return seen.verdict_at_end(),
-            Some(_) => return seen.verdict_at_end(),
-            None => return Shape::Open,
+            let is_so = match sign.want {
+                Want::Any => true,
+                Want::Object => bytes.get(start) == Some(&b'{'),
+                Want::List => bytes.get(start) == Some(&b'['),
+                Want::Text(prefix) => {
+                    let end = if bytes.get(start) == Some(&b'"') { skip_value(bytes, start)? } else { start };
+                    bytes.get(start + 1..end).is_some_and(|text| text.starts_with(prefix.as_bytes()))
+                }
+            };
+            found |= u64::from(is_so) << bit;
         }
-        let Ok(key_end) = skip_value(bytes, at) else { return Shape::Open };
-        let key = bytes.get(at + 1..key_end.saturating_sub(1)).unwrap_or_default();
-        let colon = blank(bytes, key_end);
-        match bytes.get(colon) {
-            Some(b':') => {}
-            None => return Shape::Open,
-            Some(_) => return seen.verdict_at_end(),
-        }
-        let value = blank(bytes, colon + 1);
-        if let Some(shape) = seen.key(key, bytes, value) {
-            return shape;
-        }
-        let Ok(end) = skip_value(bytes, value) else { return Shape::Open };
-        seen.value(key, bytes.get(value..end).unwrap_or_default(), value..end);
-        if let Some(shape) = seen.decided() {
-            return shape;
-        }
-        at = end;
+        Ok(found)
     }
-    seen.verdict_at_end()
+
+    fn shape_of(&self, seen: u64) -> Option<&'static Shape> {
+        self.shapes.iter().find(|coded| seen & coded.all == coded.all && (coded.any == 0 || seen & coded.any != 0)).map(|coded| coded.shape)
+    }
 }
 
-fn blank(bytes: &[u8], at: usize) -> usize {
-    at + bytes.get(at..).unwrap_or_default().iter().take_while(|b| b.is_ascii_whitespace()).count()
-}
-
-impl Seen {
-    /// What a key alone decides, given where its value starts.
-    fn key(&mut self, key: &[u8], bytes: &[u8], value: usize) -> Option<Shape> {
-        let opens = bytes.get(value).copied();
-        match (key, opens) {
-            (b"items", Some(b'[')) => Some(Shape::List { from: value }),
-            (b"flow", Some(b'{')) => Some(Shape::Record { kind: Kind::Flow, envelope: EnvelopeKind::Hubble, lift: Some("flow") }),
-            (b"lost_events" | b"node_status" | b"agent_event" | b"debug_event", Some(b'{')) => Some(record(Kind::Other, EnvelopeKind::Hubble)),
-            (b"involvedObject", Some(b'{')) => Some(record(Kind::K8sEvent, EnvelopeKind::Native)),
-            _ => None,
-        }
-    }
-
-    fn value(&mut self, key: &[u8], value: &[u8], range: Range<usize>) {
-        let is_text = value.first() == Some(&b'"');
-        match key {
-            b"kind" => self.is_event = value == b"\"Event\"",
-            b"apiVersion" => self.is_audit_version = value.starts_with(b"\"audit.k8s.io/"),
-            b"auditID" => self.audit_id = true,
-            b"verb" | b"stage" | b"requestURI" if is_text => self.audit_act = true,
-            b"rule" | b"Rule" if is_text => self.rule = true,
-            b"priority" | b"Priority" if is_text => self.priority = true,
-            b"output" | b"output_fields" | b"Output" => self.output = true,
-            b"verdict" if is_text => self.verdict = true,
-            b"IP" | b"l4" => self.flow_body = true,
-            b"source" => {
-                self.has_source = true;
-                self.flow_body |= value.first() == Some(&b'{');
-            }
-            b"num_events_lost" => self.lost = true,
-            _ => {}
-        }
-        if key == b"event" && value == b"\"heartbeat\"" {
-            self.heartbeat = true;
-        }
-        let holds = matches!(value.first(), Some(b'{')) || value.starts_with(b"\"{");
-        if holds
-            && let Some(rank) = CARRIERS.iter().position(|carrier| carrier.as_bytes() == key)
-            && self.carrier.as_ref().is_none_or(|(best, _)| rank < *best)
-        {
-            self.carrier = Some((rank, range));
-        }
-    }
-
-    fn decided(&self) -> Option<Shape> {
-        if (self.is_event && self.is_audit_version) || (self.audit_id && self.audit_act) {
-            return Some(record(Kind::K8sAudit, EnvelopeKind::Native));
-        }
-        if self.rule && self.priority && self.output {
-            return Some(record(Kind::Falco, EnvelopeKind::Native));
-        }
-        if self.verdict && self.flow_body {
-            return Some(record(Kind::Flow, EnvelopeKind::Native));
-        }
-        None
-    }
-
-    fn verdict_at_end(&self) -> Shape {
-        if let Some(shape) = self.decided() {
-            return shape;
-        }
-        if self.is_audit_version && self.audit_id {
-            return record(Kind::K8sAudit, EnvelopeKind::Native);
-        }
-        if self.lost && self.has_source {
-            return record(Kind::Other, EnvelopeKind::Hubble);
-        }
-        if self.heartbeat {
-            return Shape::Control;
-        }
-        match &self.carrier {
-            Some((_, value)) => Shape::Carrier { value: value.clone() },
-            None => Shape::Unknown,
-        }
-    }
+/// Past white space.
+pub(super) fn blank(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).unwrap_or(rest.len())
 }

@@ -96,7 +96,8 @@ fn times(node: &Node, events: usize) -> Result<Vec<Timestamp>, BadCases> {
     list.iter()
         .map(|item| {
             let text = item.spelled().unwrap_or_default();
-            moment(text).ok_or_else(|| BadCases { line: item.at.line, message: format!("`{text}` is no time: \"+90s\", \"+1m30s\", \"-5s\" or RFC 3339 is") })
+            moment(text)
+                .ok_or_else(|| BadCases { line: item.at.line, message: format!("`{text}` is no time: \"+90s\", \"+1m30s\", \"-5s\" or RFC 3339 is") })
         })
         .collect()
 }
@@ -188,7 +189,13 @@ fn json(node: &Node) -> String {
     match &node.value {
         Yaml::Null => "null".to_owned(),
         Yaml::Bool(value) => value.to_string(),
-        Yaml::Number(spelled, value) => if spelled.parse::<i64>().is_ok() { spelled.clone() } else { value.to_string() },
+        Yaml::Number(spelled, value) => {
+            if spelled.parse::<i64>().is_ok() {
+                spelled.clone()
+            } else {
+                value.to_string()
+            }
+        }
         Yaml::Text { text, .. } => quoted(text),
         Yaml::List(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(",")),
         Yaml::Map(_) => object(&members(node)),

@@ -54,8 +54,8 @@ pub struct Leaf {
     pub kind: LeafKind,
     key: Span,
     value: Span,
-    /// Its JSON in the record, quotes included.
-    json: Span,
+    /// Where its JSON in the record starts, quotes included.
+    json_start: u32,
 }
 
 /// An object or array of the record.
@@ -145,7 +145,16 @@ impl Doc {
 
     /// Where in [`Doc::text`] the JSON of a leaf stands, quotes included.
     pub fn leaf_range(&self, leaf: &Leaf) -> Range<usize> {
-        leaf.json.start as usize..leaf.json.start as usize + leaf.json.len as usize
+        let start = leaf.json_start as usize;
+        let len = match leaf.kind {
+            // What has escapes is shorter unescaped: its end is looked for again.
+            LeafKind::Text if leaf.value.start & SIDE != 0 => {
+                scan::string_end(self.text.as_bytes(), start + 1).map_or(self.text.len(), |(end, _)| end + 1) - start
+            }
+            LeafKind::Text => leaf.value.len as usize + 2,
+            _ => leaf.value.len as usize,
+        };
+        start..start + len
     }
 
     /// Where in [`Doc::text`] an object or array stands, brackets included.

@@ -107,7 +107,8 @@ impl Worker {
         let origin = &envelope.origin;
         let mut events = Vec::new();
         if !envelope.rejects.is_empty() {
-            let mut unread = Decoded { rejects: envelope.rejects.clone(), ..Decoded::default() };
+            let mut unread = Decoded::default();
+            unread.rejects.clone_from(&envelope.rejects);
             self.absorb(origin, envelope.upto, &mut unread, &mut events);
         }
         for (position, payload) in &envelope.payloads {
@@ -126,7 +127,7 @@ impl Worker {
 
     /// The last piece of a partition has come: what is left of it becomes events or rejects.
     pub fn end(&mut self, partition: &PartitionId) -> Option<Batch> {
-        let (origin, mut stream) = self.streams.remove(partition)?;
+        let (origin, stream) = self.streams.remove(partition)?;
         let mut decoded = std::mem::take(&mut self.decoded);
         let mut events = Vec::new();
         stream.finish(&mut self.decoder, &mut decoded);
@@ -136,7 +137,11 @@ impl Worker {
     }
 
     fn absorb(&mut self, origin: &Arc<Origin>, position: Position, decoded: &mut Decoded, events: &mut Vec<Event>) {
-        self.ledger.receive(&origin.source, decoded.bytes, (decoded.records.len() + decoded.rejects.len()) as u64);
+        self.ledger.receive(&origin.source, decoded.bytes_total, decoded.records.len() as u64 + decoded.rejects_total());
+        // What is past the limit on listed rejects is of the kind that fills it.
+        if let Some(last) = decoded.rejects.last().filter(|_| decoded.rejects_unlisted > 0) {
+            self.ledger.end(&origin.source, Outcome::Reject(last.reason), decoded.rejects_unlisted);
+        }
         for reject in decoded.rejects.drain(..) {
             self.ledger.end(&origin.source, Outcome::Reject(reject.reason), 1);
             if self.rejects.len() < self.settings.rejects_kept_max {

@@ -10,11 +10,16 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::codec;
-use crate::model::{Checkpoint, ClusterId, Envelope, Origin, PartitionId, Position, Reject, RejectReason, SourceId, TenantId, Timestamp};
+use crate::model::{
+    Checkpoint, ClusterId, Envelope, InflateLimits, Origin, PartitionId, Position, Reject, RejectReason, SourceId, TenantId, Timestamp,
+};
 use crate::ports::{Source, SourceError};
 
 /// Bytes of one piece.
 const PIECE_BYTES: usize = 1 << 20;
+
+/// Decompressed bytes of one compressed file.
+const FILE_BYTES_MAX: u64 = 16 << 30;
 
 /// Folders within folders.
 const FOLDERS_DEEP_MAX: usize = 64;
@@ -37,10 +42,15 @@ impl Input {
 
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         match self {
-            Self::Stdin => codec::open(io::stdin()),
-            Self::File(path) => codec::open(File::open(path)?),
+            Self::Stdin => expanded(io::stdin()),
+            Self::File(path) => expanded(File::open(path)?),
         }
     }
+}
+
+fn expanded(from: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let limits = InflateLimits { decoded_bytes_max: FILE_BYTES_MAX, ..InflateLimits::default() };
+    Ok(Box::new(codec::open(from, &limits)?))
 }
 
 /// What could not be read, and why.
@@ -176,7 +186,7 @@ impl Iterator for Pieces {
             Err(error) => {
                 let detail = format!("cannot read on: {error}");
                 self.note(&origin.object, format!("{detail} (after {} bytes; what stands before was read)", open.offset));
-                rejects.push(Reject { offset: open.offset, len: 0, reason: RejectReason::BadCompression, detail });
+                rejects.push(Reject { offset: open.offset, len: 0, reason: codec::fault_of(&error).unwrap_or(RejectReason::BadCompression), detail });
                 true
             }
         };

@@ -9,7 +9,7 @@ use super::super::args::RulesPathArgs;
 use super::super::output::printable;
 use super::{settings, texts};
 use crate::alert::draft;
-use crate::codec::Inflater;
+use crate::codec::Codec;
 use crate::detect::cases::{self, Case, Expect};
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::pack;
@@ -77,7 +77,7 @@ fn of_file(file: &Arc<str>, text: &str, tests: &str, any_logsource: bool) -> Out
 fn alerts(rules: &Arc<RuleSet>, case: &Case) -> (Vec<Alert>, u64) {
     let engine = Engine::new(Arc::clone(rules), EngineSettings { is_finite: true, ..EngineSettings::default() });
     let ledger = Arc::new(Ledger::default());
-    let mut worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Inflater), WorkerSettings::default());
+    let mut worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings::default());
     let origin = Arc::new(Origin {
         tenant: TenantId::default(),
         cluster: ClusterId::default(),

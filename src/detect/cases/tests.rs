@@ -6,7 +6,14 @@ fn check(text: &str, expected: &str) {
         Err(error) => error.to_string(),
         Ok(cases) => cases
             .iter()
-            .map(|case| format!("{}: {} {:?}", case.name, case.records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect::<Vec<_>>().join(" "), case.expect.alerts))
+            .map(|case| {
+                format!(
+                    "{}: {} {:?}",
+                    case.name,
+                    case.records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect::<Vec<_>>().join(" "),
+                    case.expect.alerts
+                )
+            })
             .collect(),
     };
     assert_eq!(shown, expected);
@@ -26,8 +33,14 @@ fn events_become_recognisable() {
 
 #[test]
 fn what_is_wrong_has_a_line() {
-    check("tests:\n  - name: a\n    events: [{verb: get}]\n    at: [soon]\n    expect: hit\n", "line 4: `soon` is no time: \"+90s\", \"+1m30s\", \"-5s\" or RFC 3339 is");
+    check(
+        "tests:\n  - name: a\n    events: [{verb: get}]\n    at: [soon]\n    expect: hit\n",
+        "line 4: `soon` is no time: \"+90s\", \"+1m30s\", \"-5s\" or RFC 3339 is",
+    );
     check("tests:\n  - name: a\n    events: [{verb: get}]\n    at: [\"+0s\", \"+1s\"]\n    expect: hit\n", "line 4: `at` has 2 times for 1 events");
-    check("tests:\n  - name: a\n    events: []\n    expect: maybe\n", "line 4: `expect` is hit, miss or a map of alerts, count, group, title and level");
+    check(
+        "tests:\n  - name: a\n    events: []\n    expect: maybe\n",
+        "line 4: `expect` is hit, miss or a map of alerts, count, group, title and level",
+    );
     check("tests:\n  - name: a\n    events: [{file: x.json}]\n    expect: hit\n", "line 3: cannot read `x.json`");
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::scan::{blank, number_end, skip_value, string_end};
+use super::scan::{blank, literal, number_end, skip_value, string_end};
 use super::{Container, Doc, Leaf, LeafKind, Path, SIDE, Span};
 
 /// What one record may have. Past a limit the record is kept and the rest of its leaves is left out ([`Doc::is_cut`]).
@@ -54,8 +54,21 @@ pub struct Parser {
     containers: Vec<Container>,
     items: Vec<u32>,
     side: String,
-    stack: Vec<u32>,
+    stack: Vec<Open>,
     is_cut: bool,
+}
+
+/// A container that is open.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    index: u32,
+    /// The array element that its members belong to: the current one of an array, the one an object lies in.
+    item: u32,
+    /// The element that the container itself lies in.
+    outer: u32,
+    path: Path,
+    key: Span,
+    is_array: bool,
 }
 
 /// What the parser expects next.
@@ -82,20 +95,38 @@ impl Parser {
 
     /// Parses one record that fills the bytes. A member `lift` of the record is transparent: its members count as the record's own.
     /// Bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// # Errors
+    /// Where the bytes are not one JSON value, or longer than the limit.
     pub fn parse(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<Doc, ParseError> {
         if bytes.len() > self.limits.record_bytes_max {
             return Err(ParseError::at(0, "the record is longer than the limit"));
         }
-        let (text, is_lossy): (Box<str>, bool) = match std::str::from_utf8(bytes) {
-            Ok(text) => (text.into(), false),
-            Err(_) => (String::from_utf8_lossy(bytes).into(), true),
-        };
-        self.clear();
-        let end = self.run(text.as_bytes(), lift)?;
-        if blank(text.as_bytes(), end) != text.len() {
+        let (doc, end) = self.parse_prefix(bytes, lift)?;
+        if blank(bytes, end) != bytes.len() {
             return Err(ParseError::at(end, "text follows the record"));
         }
-        Ok(Doc {
+        Ok(doc)
+    }
+
+    /// Parses the record that starts here, and tells where it ends; what follows is not looked at.
+    ///
+    /// # Errors
+    /// Where the bytes are not JSON. An error at the very end of the bytes says that more of them may help.
+    pub fn parse_prefix(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<(Doc, usize), ParseError> {
+        let end = self.run(bytes, lift)?;
+        let record = bytes.get(..end).unwrap_or_default();
+        if let Ok(text) = std::str::from_utf8(record) {
+            return Ok((self.doc(text.into(), false), end));
+        }
+        // The replacement characters move what follows, so the positions are taken again from the text that is kept.
+        let text: Box<str> = String::from_utf8_lossy(record).into();
+        self.run(text.as_bytes(), lift)?;
+        Ok((self.doc(text, true), end))
+    }
+
+    fn doc(&self, text: Box<str>, is_lossy: bool) -> Doc {
+        Doc {
             text,
             side: self.side.as_str().into(),
             leaves: self.leaves.clone(),
@@ -103,7 +134,7 @@ impl Parser {
             items: self.items.clone(),
             is_cut: self.is_cut,
             is_lossy,
-        })
+        }
     }
 
     fn clear(&mut self) {
@@ -117,7 +148,9 @@ impl Parser {
     }
 
     fn run(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<usize, ParseError> {
-        let mut at = blank(bytes, 0);
+        self.clear();
+        let lift = lift.map(str::as_bytes);
+        let mut at = 0;
         let mut next = Next::Value;
         let mut key = Span::default();
         let mut path = Path::ROOT;
@@ -128,95 +161,86 @@ impl Parser {
                     let (after, opened) = self.value(bytes, at, key, path)?;
                     at = after;
                     next = match opened {
-                        Some(true) => Next::Value,
+                        Some(true) => {
+                            (key, path) = self.enter_element();
+                            Next::Value
+                        }
                         Some(false) => Next::Key { may_close: true },
                         None if self.stack.is_empty() => return Ok(at),
                         None => Next::Tail,
                     };
-                    if let Some(true) = opened {
-                        (key, path) = self.enter_element();
-                    }
                 }
                 Next::Key { may_close } => {
                     if may_close && bytes.get(at) == Some(&b'}') {
                         at = self.close(at);
                         next = Next::Tail;
+                        if self.stack.is_empty() {
+                            return Ok(at);
+                        }
                     } else {
                         (key, path, at) = self.key(bytes, at, lift)?;
                         next = Next::Value;
                     }
-                    if self.stack.is_empty() {
-                        return Ok(at);
-                    }
                 }
                 Next::Tail => {
-                    let is_array = self.top().is_some_and(|top| top.is_array);
-                    match bytes.get(at) {
-                        Some(b',') if is_array => {
+                    let is_array = self.stack.last().is_some_and(|top| top.is_array);
+                    match (bytes.get(at), is_array) {
+                        (Some(b','), true) => {
                             (key, path) = self.enter_element();
                             at += 1;
                             next = Next::Value;
                         }
-                        Some(b',') => {
+                        (Some(b','), false) => {
                             at += 1;
                             next = Next::Key { may_close: false };
                         }
-                        Some(b'}') if !is_array => at = self.close(at),
-                        Some(b']') if is_array => at = self.close(at),
-                        Some(_) => return Err(ParseError::at(at, "a comma or the end of the object or list is missing")),
-                        None => return Err(ParseError::at(at, "the text ends within an object or list")),
-                    }
-                    if self.stack.is_empty() {
-                        return Ok(at);
+                        (Some(b'}'), false) | (Some(b']'), true) => {
+                            at = self.close(at);
+                            if self.stack.is_empty() {
+                                return Ok(at);
+                            }
+                        }
+                        (Some(_), _) => return Err(ParseError::at(at, "a comma or the end of the object or list is missing")),
+                        (None, _) => return Err(ParseError::at(at, "the text ends within an object or list")),
                     }
                 }
             }
         }
     }
 
-    fn top(&self) -> Option<&Container> {
-        self.stack.last().and_then(|at| self.containers.get(*at as usize))
-    }
-
     /// A new array element begins: it has the array's own key and path.
     fn enter_element(&mut self) -> (Span, Path) {
-        let Some(top) = self.top().copied() else { return (Span::default(), Path::ROOT) };
-        self.items.push(top.item);
+        let Some(top) = self.stack.last_mut() else { return (Span::default(), Path::ROOT) };
+        top.item = narrow(self.items.len());
+        self.items.push(top.outer);
         (top.key, top.path)
     }
 
-    /// The array element that a value at this point belongs to.
-    fn item(&self) -> u32 {
-        match self.top() {
-            Some(top) if top.is_array => u32::try_from(self.items.len() - 1).unwrap_or(u32::MAX),
-            Some(top) => top.item,
-            None => 0,
-        }
-    }
-
     fn close(&mut self, at: usize) -> usize {
-        if let Some(top) = self.stack.pop().and_then(|index| self.containers.get_mut(index as usize)) {
+        if let Some(top) = self.stack.pop().and_then(|top| self.containers.get_mut(top.index as usize)) {
             top.value.len = narrow(at + 1).saturating_sub(top.value.start);
         }
         at + 1
     }
 
-    fn key(&mut self, bytes: &[u8], at: usize, lift: Option<&str>) -> Result<(Span, Path, usize), ParseError> {
+    #[inline]
+    fn key(&mut self, bytes: &[u8], at: usize, lift: Option<&[u8]>) -> Result<(Span, Path, usize), ParseError> {
         if bytes.get(at) != Some(&b'"') {
             return Err(ParseError::at(at, "a key in quotes is missing"));
         }
         let (end, has_escape) = string_end(bytes, at + 1)?;
         let mut span = self.string(bytes, at + 1, end, has_escape)?;
-        let text = self.slice(bytes, span);
-        if text.len() > self.limits.key_bytes_max {
-            let cut = (0..=self.limits.key_bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+        if span.len as usize > self.limits.key_bytes_max {
+            let text = self.slice(bytes, span);
+            let is_inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
+            let cut = (0..=self.limits.key_bytes_max).rev().find(|at| !is_inside(at)).unwrap_or_default();
             span.len = narrow(cut);
             self.is_cut = true;
         }
         let text = self.slice(bytes, span);
-        let parent = self.top().map_or(Path::ROOT, |top| top.path);
+        let parent = self.stack.last().map_or(Path::ROOT, |top| top.path);
         let is_lifted = self.stack.len() == 1 && lift == Some(text);
-        let path = if is_lifted { Path::ROOT } else { parent.child(text) };
+        let path = if is_lifted { Path::ROOT } else { parent.child_of_bytes(text) };
         let after = blank(bytes, end + 1);
         if bytes.get(after) != Some(&b':') {
             return Err(ParseError::at(after, "a colon is missing"));
@@ -224,12 +248,10 @@ impl Parser {
         Ok((span, path, after + 1))
     }
 
-    fn slice<'a>(&'a self, bytes: &'a [u8], span: Span) -> &'a str {
+    fn slice<'a>(&'a self, bytes: &'a [u8], span: Span) -> &'a [u8] {
         let start = (span.start & !SIDE) as usize;
-        if span.start & SIDE != 0 {
-            return self.side.get(start..start + span.len as usize).unwrap_or_default();
-        }
-        bytes.get(start..start + span.len as usize).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+        let text = if span.start & SIDE == 0 { bytes } else { self.side.as_bytes() };
+        text.get(start..start + span.len as usize).unwrap_or_default()
     }
 
     /// Reads the value here. Tells where it ends and, if it opened a container, whether that is a list.
@@ -244,38 +266,38 @@ impl Parser {
                 let end = number_end(bytes, at)?;
                 (LeafKind::Number, span(at, end), end)
             }
-            Some(b't') if bytes.get(at..at + 4) == Some(b"true") => (LeafKind::True, span(at, at + 4), at + 4),
-            Some(b'f') if bytes.get(at..at + 5) == Some(b"false") => (LeafKind::False, span(at, at + 5), at + 5),
-            Some(b'n') if bytes.get(at..at + 4) == Some(b"null") => (LeafKind::Null, span(at, at + 4), at + 4),
+            Some(b't' | b'f' | b'n') => {
+                let (kind, end) = literal(bytes, at)?;
+                (kind, span(at, end), end)
+            }
             Some(_) => return Err(ParseError::at(at, "no value starts like this")),
             None => return Err(ParseError::at(at, "a value is missing")),
         };
-        self.leaf(kind, key, value, path, span(at, end));
+        self.leaf(kind, key, value, path, at);
         Ok((end, None))
     }
 
     fn open(&mut self, bytes: &[u8], at: usize, is_array: bool, key: Span, path: Path) -> Result<(usize, Option<bool>), ParseError> {
         let inner = blank(bytes, at + 1);
         if is_array && bytes.get(inner) == Some(&b']') {
-            self.leaf(LeafKind::EmptyArray, key, span(at, inner + 1), path, span(at, inner + 1));
+            self.leaf(LeafKind::EmptyArray, key, span(at, inner + 1), path, at);
             return Ok((inner + 1, None));
         }
         let is_record = self.stack.is_empty();
         if !is_record && !is_array && bytes.get(inner) == Some(&b'}') {
-            self.leaf(LeafKind::EmptyObject, key, span(at, inner + 1), path, span(at, inner + 1));
+            self.leaf(LeafKind::EmptyObject, key, span(at, inner + 1), path, at);
             return Ok((inner + 1, None));
         }
         if self.stack.len() >= self.limits.depth_max || self.is_full() {
             let end = skip_value(bytes, at)?;
             self.is_cut = true;
-            self.leaf(LeafKind::Raw, key, span(at, end), path, span(at, end));
+            self.leaf(LeafKind::Raw, key, span(at, end), path, at);
             return Ok((end, None));
         }
         let index = narrow(self.containers.len());
-        let parent = self.stack.last().copied().unwrap_or(index);
-        let item = self.item();
+        let (parent, item) = self.stack.last().map_or((index, 0), |top| (top.index, top.item));
         self.containers.push(Container { path, parent, item, is_array, key, value: span(at, at) });
-        self.stack.push(index);
+        self.stack.push(Open { index, item, outer: item, path, key, is_array });
         Ok((at + 1, Some(is_array)))
     }
 
@@ -283,13 +305,13 @@ impl Parser {
         self.leaves.len() + self.containers.len() >= self.limits.leaves_max
     }
 
-    fn leaf(&mut self, kind: LeafKind, key: Span, value: Span, path: Path, json: Span) {
+    fn leaf(&mut self, kind: LeafKind, key: Span, value: Span, path: Path, at: usize) {
         if self.is_full() {
             self.is_cut = true;
             return;
         }
-        let (parent, item) = (self.stack.last().copied().unwrap_or_default(), self.item());
-        self.leaves.push(Leaf { path, parent, item, kind, key, value, json });
+        let (parent, item) = self.stack.last().map_or((0, 0), |top| (top.index, top.item));
+        self.leaves.push(Leaf { path, parent, item, kind, key, value, json_start: narrow(at) });
     }
 
     /// The span of a string's text: in the record, or unescaped in the side buffer.

@@ -22,9 +22,15 @@ impl Path {
     /// The path of a member of this object.
     #[must_use]
     pub fn child(self, key: &str) -> Self {
+        self.child_of_bytes(key.as_bytes())
+    }
+
+    /// As [`Path::child`], for a key that is not known to be UTF-8 yet.
+    #[inline]
+    pub(super) fn child_of_bytes(self, key: &[u8]) -> Self {
         let mut hasher = SEED.build_hasher();
         hasher.write_u64(self.0);
-        hasher.write(key.as_bytes());
+        hasher.write(key);
         Self(hasher.finish() | 1)
     }
 

@@ -1,35 +1,64 @@
 //! The lexical part of JSON: ends of strings, numbers and values. Iterative; looks at each byte once.
 
+use super::LeafKind;
 use super::parse::ParseError;
 
 /// Past white space.
+#[inline]
 pub(super) fn blank(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+    while let Some(byte) = bytes.get(at) {
+        if *byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            break;
+        }
         at += 1;
     }
     at
 }
 
+/// The same byte eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// The top bit of each byte that is zero; bits above the lowest one may be wrong.
+#[inline]
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(eight(1)) & !word & eight(0x80)
+}
+
+/// The first byte that ends a run of plain characters in a string: a quote, a backslash, or a raw line end, which is none of JSON's, and in
+/// a stream of lines is where a torn line ends.
+#[inline]
+fn stop(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut rest = bytes.get(from..)?;
+    let mut at = from;
+    // Most keys and values are short: look at a few words before calling out for more.
+    for _ in 0..4 {
+        let Some((word, after)) = rest.split_first_chunk::<8>() else {
+            return rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n')).map(|found| at + found);
+        };
+        let word = u64::from_le_bytes(*word);
+        let hits = zeros(word ^ eight(b'"')) | zeros(word ^ eight(b'\\')) | zeros(word ^ eight(b'\n'));
+        if hits != 0 {
+            return Some(at + hits.trailing_zeros() as usize / 8);
+        }
+        (rest, at) = (after, at + 8);
+    }
+    memchr::memchr3(b'"', b'\\', b'\n', rest).map(|found| at + found)
+}
+
 /// From after the opening quote: the position of the closing quote, and whether there are escapes in between.
+#[inline]
 pub(super) fn string_end(bytes: &[u8], from: usize) -> Result<(usize, bool), ParseError> {
     let mut at = from;
     let mut has_escape = false;
     loop {
-        // Most keys and values are short: look at a few bytes before calling out for more.
-        let rest = bytes.get(at..).unwrap_or_default();
-        let near = rest.iter().take(16).position(|b| *b == b'"' || *b == b'\\');
-        let found = match near {
-            Some(found) => found,
-            None => {
-                16 + memchr::memchr2(b'"', b'\\', rest.get(16..).ok_or(ParseError::at(bytes.len(), "the text ends within a string"))?)
-                    .ok_or(ParseError::at(bytes.len(), "the text ends within a string"))?
-            }
-        };
-        at += found;
-        if bytes[at] == b'"' {
-            return Ok((at, has_escape));
+        at = stop(bytes, at).ok_or(ParseError::at(bytes.len(), "the text ends within a string"))?;
+        match bytes.get(at) {
+            Some(b'"') => return Ok((at, has_escape)),
+            Some(b'\n') => return Err(ParseError::at(at, "a line ends within a string")),
+            _ => has_escape = true,
         }
-        has_escape = true;
         at += 2;
     }
 }
@@ -54,6 +83,20 @@ pub(super) fn number_end(bytes: &[u8], from: usize) -> Result<usize, ParseError>
     Ok(at)
 }
 
+/// The literal that starts here, and its end.
+pub(super) fn literal(bytes: &[u8], from: usize) -> Result<(LeafKind, usize), ParseError> {
+    let rest = bytes.get(from..).unwrap_or_default();
+    for (name, kind) in [("true", LeafKind::True), ("false", LeafKind::False), ("null", LeafKind::Null)] {
+        if rest.starts_with(name.as_bytes()) {
+            return Ok((kind, from + name.len()));
+        }
+        if name.as_bytes().starts_with(rest) {
+            return Err(ParseError::at(bytes.len(), "the text ends within a value"));
+        }
+    }
+    Err(ParseError::at(from, "no value starts like this"))
+}
+
 /// The end of the JSON value that starts at `from`, found by brackets and quotes alone: what lies within is not checked.
 /// Works at any depth in constant memory.
 pub fn skip_value(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
@@ -62,8 +105,7 @@ pub fn skip_value(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
         None => Err(ParseError::at(from, "a value is missing")),
         Some(b'"') => Ok(string_end(bytes, from + 1)?.0 + 1),
         Some(b'{' | b'[') => skip_container(bytes, from),
-        Some(b't' | b'n') if bytes.len() >= from + 4 => Ok(from + 4),
-        Some(b'f') if bytes.len() >= from + 5 => Ok(from + 5),
+        Some(b't' | b'f' | b'n') => Ok(literal(bytes, from)?.1),
         Some(b'-' | b'0'..=b'9') => number_end(bytes, from),
         Some(_) => Err(ParseError::at(from, "no value starts like this")),
     }

@@ -1,0 +1,348 @@
+//! A stream of JSON values, whatever parts them: lines, commas, brackets, nothing. One reader serves whole payloads and pieces.
+//!
+//! It works on a window of the payload and says how much of it is done with; the rest comes again with more behind it. What it decides
+//! depends on the bytes alone and never on where a window ended.
+
+use super::prefix::{self, prefix_len};
+use super::resync::{Found, Resync};
+use super::sniff::{Verdict, blank};
+use super::{Core, Decoded};
+use crate::model::{EnvelopeKind, Magic, ParseError, Record, RejectReason, skip_value};
+
+/// Bytes that may be read again after bad values before every byte counts: each bad value is read up to its error and then, for lines, once more.
+const REREAD_BYTES_FREE: u64 = 32 << 20;
+
+/// A list that is open around the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Frame {
+    Array,
+    /// In the `items` of an object.
+    Items,
+    /// In that object, after its `items`.
+    Tail,
+}
+
+/// What comes next of a window.
+enum Step {
+    /// It is done with up to here.
+    To(usize),
+    /// More bytes are needed.
+    Wait,
+}
+
+/// Reads one payload.
+#[derive(Debug)]
+pub(super) struct Reader {
+    frames: Vec<Frame>,
+    /// Offset of the window in the payload.
+    base: u64,
+    /// Where the current line starts, as an offset in the payload.
+    line: u64,
+    resync: Option<Resync>,
+    reread_bytes: u64,
+    is_started: bool,
+    /// Text wrapping has been taken off the record that comes next.
+    is_prefixed: bool,
+    /// Carriers around this reader's payload.
+    carriers: usize,
+    records_max: Option<usize>,
+    ends_in_reject: bool,
+}
+
+impl Reader {
+    /// For a payload. `records_max` is the length of the list of records at which reading stops.
+    pub(super) fn new(records_max: Option<usize>) -> Self {
+        Self {
+            frames: Vec::new(),
+            base: 0,
+            line: 0,
+            resync: None,
+            reread_bytes: 0,
+            is_started: false,
+            is_prefixed: false,
+            carriers: 0,
+            records_max,
+            ends_in_reject: false,
+        }
+    }
+
+    /// Reads what can be read of a window and tells how much of it is done with: all of it, if it is the last.
+    pub(super) fn run(&mut self, core: &mut Core, window: &[u8], is_last: bool, out: &mut Decoded) -> usize {
+        let mut at = 0;
+        if !self.is_started {
+            if window.len() < Magic::BYTES && !is_last {
+                return 0;
+            }
+            self.is_started = true;
+            self.refuse_foreign(window);
+        }
+        loop {
+            if let Some(resync) = self.resync.take() {
+                match self.skip(&resync, window, at, is_last) {
+                    Found::At(end) => {
+                        let len = self.base + end as u64 - resync.offset;
+                        self.ends_in_reject = true;
+                        out.reject(resync.offset, len, resync.reason, resync.detail);
+                        at = end;
+                    }
+                    Found::NotBefore(end) => {
+                        self.resync = Some(resync);
+                        at = end;
+                        break;
+                    }
+                }
+            }
+            let start = self.separators(window, at);
+            out.bytes_separators += (start - at) as u64;
+            at = start;
+            if at == window.len() {
+                break;
+            }
+            match self.step(core, window, at, is_last, out) {
+                Step::To(next) => at = next,
+                Step::Wait => break,
+            }
+        }
+        self.base += at as u64;
+        out.bytes_total += if self.carriers == 0 { at as u64 } else { 0 };
+        at
+    }
+
+    /// Nothing follows: a list that is still open has been cut.
+    pub(super) fn finish(&self, out: &mut Decoded) {
+        if !self.frames.is_empty() && !self.ends_in_reject {
+            out.reject(self.base, 0, RejectReason::BadJson, "the text ends within a list of records");
+        }
+    }
+
+    /// Bytes of a foreign format are one reject up to their end.
+    fn refuse_foreign(&mut self, window: &[u8]) {
+        let (reason, detail) = match Magic::of(window) {
+            Magic::Plain => return,
+            Magic::Compressed(how) => (RejectReason::UnsupportedCompression, format!("{how:?} that nothing here expands")),
+            Magic::Unsupported(name) => (RejectReason::UnsupportedCompression, format!("{name} is not read")),
+            Magic::Binary(name) => (RejectReason::Binary, format!("a file of type {name}")),
+        };
+        self.resync = Some(Resync::new(self.base, 0, reason, detail));
+        self.records_max = Some(0);
+    }
+
+    fn skip(&self, resync: &Resync, window: &[u8], from: usize, is_last: bool) -> Found {
+        match self.records_max {
+            Some(0) if is_last => Found::At(window.len()),
+            Some(0) => Found::NotBefore(window.len()),
+            _ => resync.find(window, from, is_last),
+        }
+    }
+
+    /// Past what parts records. Remembers where the line starts.
+    fn separators(&mut self, window: &[u8], mut at: usize) -> usize {
+        loop {
+            match window.get(at) {
+                Some(b'\n' | b'\r') => {
+                    self.line = self.base + at as u64 + 1;
+                    self.is_prefixed = false;
+                }
+                Some(b' ' | b'\t' | b',' | 0x1e) => {}
+                Some(b':') if self.frames.last() == Some(&Frame::Tail) => {}
+                Some(0xef) if window.get(at..at + 3) == Some(b"\xef\xbb\xbf") => at += 2,
+                _ => return at,
+            }
+            at += 1;
+        }
+    }
+
+    fn step(&mut self, core: &mut Core, window: &[u8], at: usize, is_last: bool, out: &mut Decoded) -> Step {
+        self.ends_in_reject = false;
+        if self.records_max.is_some_and(|max| max != 0 && out.records.len() >= max) {
+            self.records_max = Some(0);
+            return self.bad(window, at, at, RejectReason::TooLong, "the payload has more records than the limit");
+        }
+        let record_max = core.limits.record.record_bytes_max;
+        let rest = window.get(at..).unwrap_or_default();
+        let value = rest.get(..record_max.min(rest.len())).unwrap_or_default();
+        let open = self.frames.last().copied();
+        let taken = match (rest.first(), open) {
+            (Some(b']'), Some(Frame::Array)) => self.close(None, out),
+            (Some(b']'), Some(Frame::Items)) => self.close(Some(Frame::Tail), out),
+            (Some(b'}'), Some(Frame::Tail)) => self.close(None, out),
+            (_, Some(Frame::Tail)) => skip_value(value, 0).inspect(|len| out.bytes_separators += *len as u64),
+            (Some(b'{'), _) => return self.object(core, window, at, is_last, out),
+            (Some(b'['), _) => match value.get(blank(value, 1)) {
+                Some(b'{' | b'[' | b'"' | b']') => return self.enter(core, window, at, 1, Frame::Array, out),
+                Some(_) => self.scalar(core, value, is_last && value.len() == rest.len(), at, out),
+                None => Err(ParseError { at: value.len(), what: "the text ends within a list" }),
+            },
+            (Some(0xef), _) if rest.len() < 3 && !is_last => return Step::Wait,
+            _ => {
+                let is_line = is_last || rest.len() >= prefix::BYTES_MAX || rest.contains(&b'\n');
+                if !is_line {
+                    return Step::Wait;
+                }
+                let len = prefix_len(rest);
+                if len > 0 {
+                    self.is_prefixed = true;
+                    out.bytes_separators += len as u64;
+                    Ok(len)
+                } else {
+                    self.scalar(core, value, is_last && value.len() == rest.len(), at, out)
+                }
+            }
+        };
+        match taken {
+            Ok(len) => Step::To(at + len),
+            Err(error) => self.fail(&error, value, window, at, record_max, is_last),
+        }
+    }
+
+    fn close(&mut self, then: Option<Frame>, out: &mut Decoded) -> Result<usize, ParseError> {
+        self.frames.pop();
+        self.frames.extend(then);
+        out.bytes_separators += 1;
+        Ok(1)
+    }
+
+    fn enter(&mut self, core: &Core, window: &[u8], at: usize, len: usize, frame: Frame, out: &mut Decoded) -> Step {
+        if self.frames.len() >= core.limits.lists_max {
+            return self.bad(window, at, at, RejectReason::TooDeep, "lists are nested deeper than the limit");
+        }
+        self.frames.push(frame);
+        out.bytes_separators += len as u64;
+        Step::To(at + len)
+    }
+
+    fn object(&mut self, core: &mut Core, window: &[u8], at: usize, is_last: bool, out: &mut Decoded) -> Step {
+        let record_max = core.limits.record.record_bytes_max;
+        let rest = window.get(at..).unwrap_or_default();
+        let value = rest.get(..record_max.min(rest.len())).unwrap_or_default();
+        let offset = self.base + at as u64;
+        let verdict = match core.sniffer.sniff(value) {
+            Ok(verdict) => verdict,
+            Err(error) => return self.fail(&error, value, window, at, record_max, is_last),
+        };
+        match verdict {
+            Verdict::Record(shape) => match core.parser.parse_prefix(value, shape.lift) {
+                Ok((doc, end)) => {
+                    out.bytes_records += end as u64;
+                    let envelope = self.envelope(shape.envelope);
+                    out.records.push(Record { doc, kind: shape.kind, envelope, offset });
+                    Step::To(at + end)
+                }
+                Err(error) => self.fail(&error, value, window, at, record_max, is_last),
+            },
+            Verdict::List { inner } => self.enter(core, window, at, inner, Frame::Items, out),
+            Verdict::Empty { end } => {
+                out.reject(offset, end as u64, RejectReason::Control, "an empty object");
+                Step::To(at + end)
+            }
+            Verdict::Unknown { end, carried } => {
+                let mut reason = (RejectReason::UnknownShape, "an object of no known shape");
+                for (_, range) in carried {
+                    match self.carried(core, value.get(range).unwrap_or_default(), offset, out) {
+                        Ok(()) => {
+                            out.bytes_records += end as u64;
+                            return Step::To(at + end);
+                        }
+                        Err(RejectReason::TooDeep) => reason = (RejectReason::TooDeep, "carriers are nested deeper than the limit"),
+                        Err(_) => {}
+                    }
+                }
+                out.reject(offset, end as u64, reason.0, reason.1);
+                Step::To(at + end)
+            }
+        }
+    }
+
+    fn envelope(&self, of_shape: EnvelopeKind) -> EnvelopeKind {
+        let is_item = self.frames.contains(&Frame::Items);
+        match of_shape {
+            _ if self.carriers > 0 || self.is_prefixed => EnvelopeKind::Carrier,
+            EnvelopeKind::Native if is_item => EnvelopeKind::EventList,
+            envelope => envelope,
+        }
+    }
+
+    /// Reads the records in a value of a carrier: an object or list, or a string of JSON. An error is why there is none.
+    fn carried(&self, core: &mut Core, value: &[u8], offset: u64, out: &mut Decoded) -> Result<(), RejectReason> {
+        let is_text = value.first() == Some(&b'"');
+        let doc = if is_text { Some(core.parser.parse(value, None).map_err(|_| RejectReason::BadJson)?) } else { None };
+        let text = match &doc {
+            Some(doc) => doc.leaves().first().map_or("", |leaf| doc.value(leaf).text).as_bytes(),
+            None => value,
+        };
+        let is_json = matches!(text.get(blank(text, 0)), Some(b'{' | b'['));
+        let is_wrapped = matches!(text.first(), Some(b'0'..=b'9')) && prefix_len(text) > 0;
+        if !is_json && !is_wrapped {
+            return Err(RejectReason::NotARecord);
+        }
+        if self.carriers >= core.limits.carriers_max {
+            return Err(RejectReason::TooDeep);
+        }
+        let mut inner = Decoded { rejects_listed_max: out.rejects_listed_max, ..Decoded::default() };
+        let mut reader = Self { carriers: self.carriers + 1, is_started: true, ..Self::new(Some(core.limits.records_max)) };
+        reader.run(core, text, true, &mut inner);
+        reader.finish(&mut inner);
+        if inner.records.is_empty() {
+            let is_deep = inner.rejects.iter().any(|reject| reject.reason == RejectReason::TooDeep);
+            return Err(if is_deep { RejectReason::TooDeep } else { RejectReason::UnknownShape });
+        }
+        out.records.extend(inner.records.into_iter().map(|record| Record { offset, ..record }));
+        // Their bytes are the carrier's, which counts as read.
+        out.rejects_unlisted += inner.rejects_unlisted;
+        for reject in inner.rejects {
+            out.reject(offset, 0, reject.reason, format!("within a carrier: {}", reject.detail));
+        }
+        Ok(())
+    }
+
+    /// A value that is no object, on its own: a string may carry a record.
+    fn scalar(&mut self, core: &mut Core, value: &[u8], is_last: bool, at: usize, out: &mut Decoded) -> Result<usize, ParseError> {
+        let end = skip_value(value, 0)?;
+        let after = end + value.iter().skip(end).position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(value.len() - end);
+        match value.get(after) {
+            Some(b',' | b']' | b'\n' | b'\r' | 0x1e) => {}
+            None if is_last => {}
+            None => return Err(ParseError { at: value.len(), what: "the text ends within a value" }),
+            Some(_) => return Err(ParseError { at: after, what: "text follows a value on its line" }),
+        }
+        let offset = self.base + at as u64;
+        let is_carried = value.first() == Some(&b'"') && self.carried(core, value.get(..end).unwrap_or_default(), offset, out).is_ok();
+        if is_carried {
+            out.bytes_records += end as u64;
+        } else {
+            out.reject(offset, end as u64, RejectReason::NotARecord, "a value that is no object");
+        }
+        Ok(end)
+    }
+
+    /// What an error in the value at `at` means: more is needed, or it is bad.
+    fn fail(&mut self, error: &ParseError, value: &[u8], window: &[u8], at: usize, record_max: usize, is_last: bool) -> Step {
+        let is_end = error.at >= value.len();
+        if is_end && value.len() < record_max && !is_last {
+            return Step::Wait;
+        }
+        if is_end && value.len() == record_max {
+            return self.bad(window, at, at + value.len(), RejectReason::TooLong, "a record longer than the limit");
+        }
+        let reason = match value.first() {
+            Some(0..0x20 | 0x7f) => RejectReason::Binary,
+            Some(b'{' | b'"') => RejectReason::BadJson,
+            _ => RejectReason::NotJson,
+        };
+        self.bad(window, at, at + error.at, reason, error.what)
+    }
+
+    /// A bad range begins at `at`; it was read as far as `upto`. Lines within are tried on their own, as long as that does not add up to more
+    /// than reading everything twice.
+    fn bad(&mut self, window: &[u8], at: usize, upto: usize, reason: RejectReason, what: &str) -> Step {
+        let offset = self.base + at as u64;
+        let column = usize::try_from(offset - self.line.min(offset)).unwrap_or(usize::MAX);
+        self.resync = Some(Resync::new(offset, column, reason, what.to_owned()));
+        self.reread_bytes += (upto - at) as u64;
+        if self.reread_bytes > offset + REREAD_BYTES_FREE {
+            self.reread_bytes -= (upto - at) as u64;
+            return Step::To(upto.min(window.len()));
+        }
+        Step::To(at)
+    }
+}
