@@ -1,0 +1,91 @@
+//! The command line on real and on bad input: what it prints, and how it ends.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::service::PROGRAM;
+
+fn run(args: &[&str], folder: &Path) -> Output {
+    Command::new(PROGRAM).args(args).current_dir(folder).output().unwrap()
+}
+
+/// Exit code, and whether standard output and error hold what they should.
+#[track_caller]
+fn check(args: &[&str], folder: &Path, code: i32, out: &str, err: &str) {
+    let output = run(args, folder);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{stdout}\n{stderr}");
+    assert!(stdout.contains(out), "{args:?} prints {out:?}, not\n{stdout}");
+    assert!(stderr.contains(err), "{args:?} says {err:?}, not\n{stderr}");
+}
+
+const EXEC: &str = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a","stage":"ResponseStarted","requestURI":"/api/v1/namespaces/prod/pods/web-0/exec?command=sh","verb":"get","user":{"username":"alice"},"sourceIPs":["10.0.0.1"],"objectRef":{"resource":"pods","subresource":"exec","namespace":"prod","name":"web-0"},"responseStatus":{"code":101},"requestReceivedTimestamp":"2026-01-01T00:00:00Z","stageTimestamp":"2026-01-01T00:00:00Z"}"#;
+
+#[test]
+fn scan_and_decode() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    file("exec.log", EXEC.as_bytes());
+    file("empty.log", b"");
+    file("half.log", format!("{EXEC}\n{}", &EXEC[..100]).as_bytes());
+    file("binary", b"\x7fELF\x02\x01\x01\x00");
+    file("deep.json", "[".repeat(100_000).as_bytes());
+    check(&["scan", "exec.log"], dir.path(), 0, "alice ran a command in prod/web-0", "1 alerts: 1 medium");
+    check(&["scan", "--fail-on", "medium", "exec.log"], dir.path(), 1, "", "");
+    check(&["scan", "--fail-on", "high", "exec.log"], dir.path(), 0, "", "");
+    check(&["scan", "--output", "ndjson", "--group", "none", "exec.log"], dir.path(), 0, "\"type\":\"single\"", "");
+    check(&["scan", "half.log"], dir.path(), 0, "alice", "bad_json at byte");
+    check(&["scan", "half.log"], dir.path(), 0, "alice", "1 rejects");
+    check(&["scan", "empty.log"], dir.path(), 0, "", "0 events");
+    check(&["scan", "binary"], dir.path(), 0, "", "binary");
+    check(&["decode", "deep.json"], dir.path(), 0, "", "rejects");
+    check(&["scan", "missing.log"], dir.path(), 3, "", "missing.log");
+    check(&["scan", "missing.log", "exec.log"], dir.path(), 0, "alice", "missing.log");
+    check(&["scan"], dir.path(), 2, "", "Usage");
+    check(&["decode", "exec.log"], dir.path(), 0, "\"actor\":{\"user\":{\"name\":\"alice\",\"type\":\"human\"", "1 events");
+    check(&["completions", "bash"], dir.path(), 0, "_bartizan", "");
+    check(&["man"], dir.path(), 0, ".TH bartizan", "");
+}
+
+#[test]
+fn rules() {
+    let dir = tempfile::tempdir().unwrap();
+    check(&["rules", "test"], dir.path(), 0, "", " 0 failed");
+    check(&["rules", "list"], dir.path(), 0, "Who ran that shell", "rules");
+    check(&["rules", "explain", "shell-story"], dir.path(), 0, "", "");
+    check(&["rules", "explain", "no-such-rule"], dir.path(), 2, "", "rules list");
+    std::fs::write(dir.path().join("bad.yml"), "title: x\nlogsource: {product: kubernetes, service: audit}\ndetection:\n  a:\n    verb|containz: get\n  condition: a\n").unwrap();
+    check(&["rules", "check", "bad.yml"], dir.path(), 1, "bad.yml:5", "");
+}
+
+#[test]
+fn ingest_and_search() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("exec.log"), EXEC).unwrap();
+    check(&["search", "*"], dir.path(), 3, "", "cannot open the store");
+    check(&["ingest", "exec.log"], dir.path(), 0, "1 events", "");
+    check(&["ingest", "exec.log"], dir.path(), 0, "1 duplicates", "");
+    check(&["search", "--count", "k8s.subresource:exec"], dir.path(), 0, "1\n", "");
+    check(&["search", "verb:get AND (user.username:ALICE OR k8s.pod:nothing)"], dir.path(), 0, "\"name\":\"alice\"", "");
+    check(&["search", "k8s.podd:x"], dir.path(), 2, "", "did you mean");
+    check(&["config", "print"], dir.path(), 0, "listen = \"127.0.0.1:7117\"", "");
+    std::fs::write(dir.path().join("bad.toml"), "[server]\nlissten = \"x\"\n").unwrap();
+    check(&["config", "check", "--config", "bad.toml"], dir.path(), 2, "", "bad.toml:2");
+    check(&["token", "create", "--name", "api", "--scope", "ingest"], dir.path(), 0, "brt_", "shown this once");
+    check(&["token", "list"], dir.path(), 0, "api", "");
+}
+
+/// The shared recordings, where they are.
+fn fixtures() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    ["../shared/fixtures", "../../shared/fixtures"].iter().map(|path| root.join(path)).find(|path| path.is_dir())
+}
+
+#[test]
+fn recorded_attacks_are_found() {
+    let Some(fixtures) = fixtures() else { return println!("skipped: the recordings are not here") };
+    let traces = fixtures.join("k8s-audit/falco-traces");
+    let output = run(&["scan", "--output", "ndjson", "--level", "medium", traces.to_str().unwrap()], Path::new("/"));
+    let alerts = String::from_utf8_lossy(&output.stdout).lines().count();
+    assert!(alerts >= 18, "{alerts} alerts");
+}

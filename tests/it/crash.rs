@@ -1,0 +1,47 @@
+//! Killed without warning: what was confirmed is there, once.
+
+use crate::service::{Service, client, json, until};
+
+/// Rounds in the ordinary run; `BARTIZAN_ROUNDS=20 cargo test --test it crash` runs more.
+const ROUNDS: usize = 3;
+
+#[expect(clippy::disallowed_methods, reason = "a test's size is no setting of the program")]
+fn rounds() -> usize {
+    std::env::var("BARTIZAN_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
+}
+
+/// A batch of audit events, as an API server posts it.
+fn batch(round: usize, events: usize) -> String {
+    let items = (0..events).map(|n| {
+        format!(
+            r#"{{"level":"Metadata","auditID":"{round:08x}-0000-4000-8000-{n:012x}","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/r{round}/pods/p{n}","verb":"get","user":{{"username":"alice","groups":["system:authenticated"]}},"sourceIPs":["10.0.0.1"],"objectRef":{{"resource":"pods","namespace":"r{round}","name":"p{n}","apiVersion":"v1"}},"responseStatus":{{"code":200}},"requestReceivedTimestamp":"2026-01-01T00:00:00.{n:06}Z","stageTimestamp":"2026-01-01T00:00:01.{n:06}Z"}}"#
+        )
+    });
+    format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{{}},"items":[{}]}}"#, items.collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn a_batch_that_was_confirmed_survives_the_kill_and_is_found_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let (runtime, client) = client();
+    runtime.block_on(async {
+        for round in 0..rounds() {
+            let service = Service::start(&data, "");
+            let body = batch(round, 400);
+            let (status, receipt) = json(client.post(format!("{}/ingest/k8s-audit", service.url)).body(body.clone())).await;
+            assert_eq!((status, receipt["accepted"].as_u64()), (200, Some(400)));
+            service.kill();
+            let service = Service::start(&data, "");
+            if round % 2 == 0 {
+                // The API server did not hear the 200 and sends again.
+                json(client.post(format!("{}/ingest/k8s-audit", service.url)).body(body)).await;
+            }
+            let found = format!("{}/api/v1/events/search?limit=0&query=k8s.namespace:r{round}", service.url);
+            until(&client, &found, |answer| answer["total"]["value"] == 400).await;
+            let all = format!("{}/api/v1/events/search?limit=0", service.url);
+            until(&client, &all, |answer| answer["total"]["value"] == 400 * (round + 1)).await;
+            service.kill();
+        }
+    });
+}

@@ -1,0 +1,78 @@
+//! A running service as a process, for tests that talk to it, kill it or deny it things.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bartizan");
+
+/// A service on a data folder; killed when dropped.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Service {
+    /// Starts it and waits until it says where it serves.
+    pub(crate) fn start(data: &Path, more: &str) -> Self {
+        let config = data.with_extension("toml");
+        std::fs::write(&config, format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\nflush_every_s = 1\n[log]\nformat = \"json\"\n{more}", data)).unwrap();
+        let mut child = Command::new(PROGRAM).arg("serve").arg("--config").arg(&config).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let url = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("the service ended: {}", said.join("\n"))).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if let Some(url) = value.get("url").and_then(serde_json::Value::as_str) {
+                break url.to_owned();
+            }
+            said.push(line);
+        };
+        // What it says later must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url }
+    }
+
+    /// SIGKILL: no goodbye.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may be dead already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A runtime and a client for a test.
+pub(crate) fn client() -> (tokio::runtime::Runtime, reqwest::Client) {
+    bartizan::app::build::install_tls();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+    (runtime, client)
+}
+
+/// The answer's JSON, whatever its status.
+pub(crate) async fn json(request: reqwest::RequestBuilder) -> (u16, serde_json::Value) {
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+/// Asks again and again until the answer is right, or fails with the last one.
+pub(crate) async fn until(client: &reqwest::Client, url: &str, is_right: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let mut last = serde_json::Value::Null;
+    for _ in 0..200 {
+        last = json(client.get(url)).await.1;
+        if is_right(&last) {
+            return last;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{url} did not become right: {last}");
+}
