@@ -1,4 +1,12 @@
 //! Where events come from. Every source is a log that is read from a checkpoint.
+//!
+//! | kind | log | partition | position |
+//! |---|---|---|---|
+//! | `file` | the files themselves, once | `file/<path>` | none: a finite replay |
+//! | `push` | the spool, of redacted bytes | `spool` | the frame's number |
+//! | `s3` | the bucket, in the order in which its objects were found ([`objects`]) | `s3/<source>` | the object's number |
 
 pub mod file;
+pub mod objects;
+pub mod s3;
 pub mod spool;

@@ -73,7 +73,7 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
     }
     let mut sources: Vec<Box<dyn Source>> = vec![Box::new(spool.source(&checkpoint).context("cannot read the spool")?)];
     for settings in config.sources.iter().filter(|source| source.kind != "push") {
-        sources.push(super::sources::open(settings, &checkpoint, clock).await?);
+        sources.push(super::sources::open(settings, &config.store.path, &checkpoint, clock).await?);
     }
     let listener = TcpListener::bind(config.server.listen).await.with_context(|| format!("cannot listen on {}", config.server.listen))?;
     let address = listener.local_addr()?;

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::report::Problem;
 use super::source::{KindRow, NOTIFIER_COMMON, NOTIFIER_KINDS, SOURCE_COMMON, SOURCE_KINDS};
 use super::{Config, Secret};
+use crate::model::Kind;
 
 /// Most sources, notifiers and routes, each: they become labels of metrics and tasks.
 pub const ENTRIES_MAX: usize = 256;
@@ -89,6 +90,13 @@ impl Checker<'_> {
         self.unique("source", config.sources.iter().map(|source| source.name.as_str()));
         self.unique("notifier", config.notifiers.iter().map(|notifier| notifier.name.as_str()));
         for (index, source) in config.sources.iter().enumerate() {
+            for (at, kind) in source.kinds.iter().enumerate().filter(|(_, kind)| Kind::by_name(kind).is_none()) {
+                let path = format!("source[{index}].kinds[{at}]");
+                self.problem(
+                    &path,
+                    format!("`{path}` must be a kind of event ({}), not `{}`", Kind::ALL.map(Kind::name).join(", "), kind.escape_debug()),
+                );
+            }
             if source.access_key.is_some() != source.secret_key.is_some() {
                 self.problem(&format!("source[{index}]"), format!("`source[{index}]` needs both `access_key` and `secret_key`, or none"));
             }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Secret;
-use crate::model::{ClusterId, Kind};
+use crate::model::ClusterId;
 
 type Check = fn(&str) -> Result<(), String>;
 
@@ -15,7 +15,6 @@ const FORMATS: &[(&str, Check)] = &[
     ("name", name),
     ("cluster", cluster),
     ("pattern", pattern),
-    ("event-kind", event_kind),
     ("http-url", http_url),
     ("secret", secret),
 ];
@@ -58,11 +57,6 @@ fn pattern(text: &str) -> Result<(), String> {
 /// The regex crate draws a picture over several lines; its last says what is wrong.
 fn last_line(error: &regex::Error) -> String {
     error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-}
-
-fn event_kind(text: &str) -> Result<(), String> {
-    let names = || Kind::ALL.map(Kind::name).join(", ");
-    Kind::by_name(text).map(drop).ok_or_else(|| format!("must be a kind of event ({})", names()))
 }
 
 fn http_url(text: &str) -> Result<(), String> {

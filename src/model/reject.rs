@@ -30,11 +30,13 @@ pub enum RejectReason {
     Binary,
     /// A control message, heartbeat or test ping of a shipper: no event, by design.
     Control,
+    /// Listed by its source, which then did not hand it out.
+    Unread,
 }
 
 impl RejectReason {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotJson,
         Self::BadJson,
         Self::UnknownShape,
@@ -46,6 +48,7 @@ impl RejectReason {
         Self::TooDeep,
         Self::Binary,
         Self::Control,
+        Self::Unread,
     ];
 
     /// The stable name used in metrics and reports.
@@ -62,6 +65,7 @@ impl RejectReason {
             Self::TooDeep => "too_deep",
             Self::Binary => "binary",
             Self::Control => "control",
+            Self::Unread => "unread",
         }
     }
 }

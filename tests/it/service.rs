@@ -18,7 +18,11 @@ impl Service {
     /// Starts it and waits until it says where it serves.
     pub(crate) fn start(data: &Path, more: &str) -> Self {
         let config = data.with_extension("toml");
-        std::fs::write(&config, format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\nflush_every_s = 1\n[log]\nformat = \"json\"\n{more}", data)).unwrap();
+        std::fs::write(
+            &config,
+            format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\nflush_every_s = 1\n[log]\nformat = \"json\"\n{more}", data),
+        )
+        .unwrap();
         let mut child = Command::new(PROGRAM).arg("serve").arg("--config").arg(&config).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = Vec::new();

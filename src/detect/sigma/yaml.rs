@@ -6,7 +6,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of the tests beside a rule, which may hold whole pod specs.
-pub const CASES_BYTES_MAX: usize = 1 << 20;
+pub(in crate::detect) const CASES_BYTES_MAX: usize = 1 << 20;
 
 /// Maps and lists within each other.
 pub const DEPTH_MAX: usize = 32;
