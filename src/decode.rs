@@ -2,7 +2,7 @@
 //!
 //! What a payload is, its bytes say; names and content types are not asked. Every byte ends as part of a record, of a counted
 //! reject, or as a separator, and the three add up to [`Decoded::bytes_total`]. To add an envelope: a file with its shapes, its
-//! `mod`, and a line in [`SHAPES`].
+//! `mod`, and a line in `SHAPES`.
 
 mod carrier;
 mod event_list;

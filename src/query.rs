@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `*` and `?` are wildcards, a backslash takes the next character as it is. After a field's first `:` further colons are
-//! literal; `-` is literal everywhere. [`matches`] says what a query means, and the index has to answer the same.
+//! literal; `-` is literal everywhere. [`matches()`] says what a query means, and the index has to answer the same.
 
 mod ast;
 mod lexer;

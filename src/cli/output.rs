@@ -15,7 +15,6 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Colours only on a terminal, and only if nobody minds.
-    #[expect(clippy::disallowed_methods, reason = "NO_COLOR is a convention of terminals, not a setting of ours")]
     pub(super) fn new(no_color: bool) -> Self {
         let has_color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && io::stdout().is_terminal();
         Self { has_color }

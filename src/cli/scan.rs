@@ -26,7 +26,7 @@ pub(super) fn run(args: &ScanArgs, screen: &Screen) -> anyhow::Result<Exit> {
     findings.extend(run.worker.finish());
     let mut alerts: Vec<Alert> =
         findings.iter().map(draft).filter(|alert| alert.status != Status::Superseded && alert.rule.level >= args.level).collect();
-    alerts.sort_by(|a, b| (a.first_seen, a.id).cmp(&(b.first_seen, b.id)));
+    alerts.sort_by_key(|alert| (alert.first_seen, alert.id));
     match args.output {
         Format::Table => screen.alerts(&alerts)?,
         Format::Ndjson | Format::Json => {

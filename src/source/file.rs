@@ -86,7 +86,10 @@ fn visit(path: &Path, depth: usize, folders: &mut HashSet<PathBuf>, inputs: &mut
     }
     if !kind.is_dir() {
         // A pipe or device named on the command line is meant; one found in a folder is not.
-        return if depth == 0 { inputs.push(Input::File(path.to_owned())) } else { () };
+        if depth == 0 {
+            inputs.push(Input::File(path.to_owned()));
+        }
+        return;
     }
     if depth > FOLDERS_DEEP_MAX {
         return problem("folders nested deeper than the limit".to_owned());

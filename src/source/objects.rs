@@ -166,7 +166,7 @@ impl Objects {
     }
 
     /// The next object to read, with its number.
-    pub fn next(&mut self) -> Option<(u64, Object)> {
+    pub fn take(&mut self) -> Option<(u64, Object)> {
         self.pending.pop_front()
     }
 
@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn drain(objects: &mut Objects) -> Vec<(u64, String)> {
-        std::iter::from_fn(|| objects.next()).map(|(number, object)| (number, object.key)).collect()
+        std::iter::from_fn(|| objects.take()).map(|(number, object)| (number, object.key)).collect()
     }
 
     #[tokio::test]

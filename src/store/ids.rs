@@ -110,7 +110,7 @@ impl IdTable {
     pub(super) fn find(&self, prefix: u64, path: &Path) -> Result<Vec<Loc>, StoreError> {
         let find = || -> std::io::Result<Vec<Loc>> {
             let (mut low, mut high) = (0, self.count);
-            let guess = u64::try_from(u128::from(prefix) * u128::from(self.count) >> 64).unwrap_or_default();
+            let guess = u64::try_from((u128::from(prefix) * u128::from(self.count)) >> 64).unwrap_or_default();
             let spread = self.count.isqrt().max(8);
             let (left, right) = (guess.saturating_sub(spread), guess.saturating_add(spread).min(self.count));
             if left > 0 && self.entry(left)?.0 < prefix {

@@ -1,6 +1,6 @@
 //! Search over the parts: pages newest first, counts, groups and field names.
 //!
-//! A query is worked out a segment at a time as sets of documents ([`plan`]). What the terms cannot decide is decided by the one
+//! A query is worked out a segment at a time as sets of documents (`plan`). What the terms cannot decide is decided by the one
 //! `query::matches` on the event itself, restored from its raw record; so a search answers what a scan of everything would.
 
 mod aggregate;

@@ -137,7 +137,7 @@ const UNLISTED_KEYS: &[&str] = &[
 /// Whether the values of this native field stay out of the dictionary.
 pub(super) fn is_unlisted(path: &str) -> bool {
     let is_key = |key: &&str| path.strip_suffix(*key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '/']));
-    UNLISTED_KEYS.iter().any(|key| is_key(&key)) || path == "time" || path.contains("managedFields.") || path.contains("checksum/")
+    UNLISTED_KEYS.iter().any(is_key) || path == "time" || path.contains("managedFields.") || path.contains("checksum/")
 }
 
 #[cfg(test)]

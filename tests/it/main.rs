@@ -1,4 +1,5 @@
 //! The integration tests: one binary, a module a feature.
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test says what is wrong by failing")]
 
 mod cli;
 mod crash;

@@ -110,7 +110,7 @@ fn differs(rules: &Arc<RuleSet>, case: &Case) -> Option<String> {
         None if alerts.is_empty() => return Some("expected a hit, got none".to_owned()),
         _ => {}
     }
-    let Some(first) = alerts.first() else { return None };
+    let first = alerts.first()?;
     if count.is_some_and(|count| count != first.count) {
         return Some(format!("expected a count of {}, got {}", count.unwrap_or_default(), first.count));
     }

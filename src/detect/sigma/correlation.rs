@@ -133,8 +133,11 @@ fn aliases(scope: &mut Scope<'_>, node: &Node) -> Option<Vec<Alias>> {
     Some(aliases)
 }
 
+/// Bounds on the count, and the fields that are counted.
+type Condition = (Vec<(Comparison, f64)>, Vec<FieldRef>);
+
 /// Reads the bounds, and the fields of `value_count`.
-fn condition(scope: &mut Scope<'_>, node: &Node, kind: CorrelationKind) -> Option<(Vec<(Comparison, f64)>, Vec<FieldRef>)> {
+fn condition(scope: &mut Scope<'_>, node: &Node, kind: CorrelationKind) -> Option<Condition> {
     let needs = matches!(kind, CorrelationKind::EventCount | CorrelationKind::ValueCount);
     let Some(condition) = node.get("condition") else {
         if needs {

@@ -141,7 +141,7 @@ pub(super) fn closest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
 }
 
 /// Help for an unknown name: the nearest, else all of them.
-pub(super) fn suggest<'n>(name: &str, known: &[&'n str]) -> String {
+pub(super) fn suggest(name: &str, known: &[&str]) -> String {
     match closest(name, known.iter().copied()) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("known are {}", known.join(", ")),

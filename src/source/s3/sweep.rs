@@ -119,7 +119,7 @@ impl Sweeper {
 
     /// Reads what waits, several at once, and hands it over in order.
     async fn read_pending(&mut self) -> Result<(), Broken> {
-        let pending: Vec<(u64, Object)> = std::iter::from_fn(|| self.objects.next()).collect();
+        let pending: Vec<(u64, Object)> = std::iter::from_fn(|| self.objects.take()).collect();
         let (bucket, held) = (self.bucket.clone(), Arc::clone(&self.held));
         let mut fetches = futures_util::stream::iter(pending)
             .map(|(number, object)| {

@@ -34,7 +34,7 @@ impl Bits {
 
     pub(super) fn complement(mut self) -> Self {
         self.words.iter_mut().for_each(|word| *word = !*word);
-        if self.len % 64 != 0
+        if !self.len.is_multiple_of(64)
             && let Some(last) = self.words.last_mut()
         {
             *last &= (1 << (self.len % 64)) - 1;
