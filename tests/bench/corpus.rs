@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 /// A small generator of pseudo-random numbers (SplitMix64): fast, and the same everywhere.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// From a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -41,11 +41,22 @@ impl Random {
     }
 }
 
-const NAMESPACES: &[&str] = &["prod-shop", "staging-shop", "payments", "monitoring", "kube-system", "argocd", "ingress", "ci", "cert-manager", "default"];
-const READS: &[(&str, &str)] =
-    &[("", "pods"), ("", "secrets"), ("", "configmaps"), ("", "services"), ("", "nodes"), ("apps", "deployments"), ("discovery.k8s.io", "endpointslices"), ("", "events"), ("rbac.authorization.k8s.io", "clusterroles")];
+const NAMESPACES: &[&str] =
+    &["prod-shop", "staging-shop", "payments", "monitoring", "kube-system", "argocd", "ingress", "ci", "cert-manager", "default"];
+const READS: &[(&str, &str)] = &[
+    ("", "pods"),
+    ("", "secrets"),
+    ("", "configmaps"),
+    ("", "services"),
+    ("", "nodes"),
+    ("apps", "deployments"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("", "events"),
+    ("rbac.authorization.k8s.io", "clusterroles"),
+];
 const PEOPLE: &[&str] = &["alice@corp.example", "bob@corp.example", "carol@corp.example", "dave@corp.example"];
-const DISCOVERY: &[&str] = &["/api", "/apis", "/apis/apps/v1", "/apis/batch/v1", "/apis/rbac.authorization.k8s.io/v1", "/openapi/v3", "/apis/networking.k8s.io/v1"];
+const DISCOVERY: &[&str] =
+    &["/api", "/apis", "/apis/apps/v1", "/apis/batch/v1", "/apis/rbac.authorization.k8s.io/v1", "/openapi/v3", "/apis/networking.k8s.io/v1"];
 
 /// 2026-01-01T00:00:00Z, in seconds.
 const START_SECONDS: u64 = 1_767_225_600;
@@ -120,7 +131,7 @@ fn pod_body(random: &mut Random, namespace: &str, name: &str, to: &mut String) {
 }
 
 /// One audit event as a line, without the line end.
-pub fn audit(random: &mut Random, at: u64, to: &mut String) {
+pub(crate) fn audit(random: &mut Random, at: u64, to: &mut String) {
     let who = caller(random);
     let micros = at * 14_700 + random.below(14_000);
     let namespace = random.pick(NAMESPACES);
@@ -177,7 +188,7 @@ pub fn audit(random: &mut Random, at: u64, to: &mut String) {
 }
 
 /// One Hubble flow as a line, without the line end.
-pub fn flow(random: &mut Random, at: u64, to: &mut String) {
+pub(crate) fn flow(random: &mut Random, at: u64, to: &mut String) {
     let micros = at * 900 + random.below(900);
     let (from, into) = (random.skewed(300), random.skewed(300));
     let verdict = if random.below(50) == 0 { "DROPPED" } else { "FORWARDED" };
@@ -204,7 +215,7 @@ pub fn flow(random: &mut Random, at: u64, to: &mut String) {
 }
 
 /// One Falco alert as a line, without the line end.
-pub fn falco(random: &mut Random, at: u64, to: &mut String) {
+pub(crate) fn falco(random: &mut Random, at: u64, to: &mut String) {
     let stamp = time(at * 30_000_000);
     let pod = random.skewed(300);
     let _ = write!(
@@ -217,7 +228,7 @@ pub fn falco(random: &mut Random, at: u64, to: &mut String) {
 }
 
 /// So many events as NDJSON: audit events, or flows; one in two thousand is a Falco alert.
-pub fn lines(kind: &str, events: u64, seed: u64) -> Vec<u8> {
+pub(crate) fn lines(kind: &str, events: u64, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut out = String::with_capacity(events as usize * 1_400);
     for at in 0..events {
