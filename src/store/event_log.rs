@@ -233,6 +233,10 @@ impl EventLog {
             return;
         }
         let Some(active) = writer.active.take_if(is_due) else { return };
+        match active.part.freeze() {
+            Ok(view) => publish(&self.parts, Arc::new(view)),
+            Err(error) => tracing::warn!(%error, "the ids of a part are read from its index until it is merged"),
+        }
         let parts = self.parts.clone();
         let seal = move || match active.part.seal() {
             Ok(view) => publish(&parts, Arc::new(view)),

@@ -74,7 +74,7 @@ impl PartView {
     }
 
     pub(super) fn is_sealed(&self) -> bool {
-        self.ids.is_some()
+        self.ids.is_some() && self.dir.join("manifest.json").exists()
     }
 
     /// Whether the event can lie here at all.
@@ -219,6 +219,12 @@ impl ActivePart {
             file.sync_data()
         };
         write().map_err(|error| io_error("write", &path, error))
+    }
+
+    /// The part with its table of ids on disk, to be asked while [`ActivePart::seal`] is at work. Everything has to be committed.
+    pub(super) fn freeze(&self) -> Result<PartView, StoreError> {
+        self.ids.write(&self.dir.join("ids.tab"))?;
+        self.view()
     }
 
     /// Merges the index to one segment and writes the tables that a part has once nothing is added any more.

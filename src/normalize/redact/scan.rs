@@ -61,6 +61,9 @@ const MARKERS: &[(&str, Marker)] = &[
     ("%3a%2f%2f", Marker::EncodedUrl),
     ("\"data\"", Marker::Hint),
     ("\"stringdata\"", Marker::Hint),
+    // Paths of a JSON patch.
+    ("/data", Marker::Hint),
+    ("/stringdata", Marker::Hint),
     ("last-applied-configuration", Marker::Hint),
     ("token\"", Marker::Hint),
     ("secret\"", Marker::Hint),
