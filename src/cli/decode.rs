@@ -1,10 +1,11 @@
 //! `decode`: what records become, one normalised event a line. `Run` serves `scan` too.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{DecodeArgs, Format};
 use super::output::{Screen, printable};
@@ -50,7 +51,10 @@ impl Run {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).extend(problems);
         let source = SourceId::from("scan");
         let whose = Whose { source: source.clone(), tenant: TenantId::default(), cluster, received: Clock::System.now() };
+        let progress = progress();
         for envelope in Pieces::new(inputs, whose, Arc::clone(&self.problems)) {
+            progress.inc(envelope.payloads.iter().map(|(_, payload)| payload.len() as u64).sum());
+            progress.set_message(printable(&envelope.origin.object));
             let mut batches = vec![self.worker.decode(&envelope)];
             if envelope.is_last {
                 batches.extend(self.worker.end(&envelope.origin.partition));
@@ -62,6 +66,7 @@ impl Run {
                 each(&mut self.worker, batch.events)?;
             }
         }
+        progress.finish_and_clear();
         Ok(())
     }
 
@@ -121,6 +126,18 @@ impl Run {
         }
         std::fs::write(path, lines).with_context(|| format!("cannot write rejects to `{}`", path.display()))
     }
+}
+
+/// Bytes read so far and the file at hand, on a terminal; nothing in a pipe.
+fn progress() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} ({bytes_per_sec})  {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// Runs the command.

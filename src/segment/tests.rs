@@ -256,3 +256,12 @@ proptest! {
         Appender::open(dir.path(), &small(), 0).unwrap();
     }
 }
+
+/// The number of the damaged file itself was given out again, and opening failed because that file was there.
+#[test]
+fn a_short_file_with_a_damaged_header_does_not_keep_the_log_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(path_of(dir.path(), 0), vec![7; frame::FILE_HEADER_BYTES + 1]).unwrap();
+    let (appender, recovery) = Appender::open(dir.path(), &small(), 0).unwrap();
+    assert_eq!((appender.next_seq, recovery.bad), (1, 1));
+}

@@ -332,7 +332,7 @@ fn recover(first: u64, path: &Path, recovery: &mut Recovery) -> io::Result<Optio
         Opened::Bad => {
             // Its frames can not be told apart any more; no number that it may have used is given out again.
             recovery.bad = 1;
-            recovery.next = first.saturating_add(bytes / FRAME_HEADER_BYTES as u64);
+            recovery.next = first.saturating_add((bytes / FRAME_HEADER_BYTES as u64).max(1));
             return Ok(None);
         }
     };

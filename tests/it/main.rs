@@ -6,4 +6,5 @@ mod crash;
 mod demo;
 mod service;
 mod tidy;
+mod tls;
 mod webhook;
