@@ -1,6 +1,4 @@
-//! Logs and metrics. Logs go to stderr, so that results alone are on stdout; no log line holds a body, a token or a raw event.
-
-mod metrics;
+//! Logs. They go to stderr, so that results alone are on stdout; no log line holds a body, a token or a raw event.
 
 use std::io::IsTerminal as _;
 
@@ -8,8 +6,6 @@ use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-
-pub use metrics::{METRIC_LABELS_MAX, Metrics};
 
 /// How log lines look, and which there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
