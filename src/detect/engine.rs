@@ -261,6 +261,11 @@ impl Engine {
         }
     }
 
+    /// Whether this is a finite replay.
+    pub fn is_finite(&self) -> bool {
+        self.settings.is_finite
+    }
+
     /// The end of a finite replay: closes all windows. Findings come out in order of time.
     pub fn finish(&mut self, out: &mut Vec<Finding>) {
         let from = out.len();

@@ -201,10 +201,12 @@ impl Worker {
         open.iter().filter_map(|partition| self.end(partition)).collect()
     }
 
-    /// All input has ended and was detected: closes every window of a finite replay.
+    /// All input has ended and was detected: closes every window of a finite replay. A service that stops closes none, since its input goes on.
     pub fn finish(&mut self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        self.engine.finish(&mut findings);
+        if self.engine.is_finite() {
+            self.engine.finish(&mut findings);
+        }
         findings
     }
 }
