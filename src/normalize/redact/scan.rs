@@ -65,11 +65,18 @@ const MARKERS: &[(&str, Marker)] = &[
     ("/data", Marker::Hint),
     ("/stringdata", Marker::Hint),
     ("last-applied-configuration", Marker::Hint),
-    ("token\"", Marker::Hint),
-    ("secret\"", Marker::Hint),
-    ("_pass\"", Marker::Hint),
+    // What `secrets` looks for by key, name or resource: each of its words has to be here, or a record with it alone is passed over.
+    ("secret", Marker::Hint),
+    ("token", Marker::Hint),
+    ("privatekey", Marker::Hint),
+    ("accesskey", Marker::Hint),
+    ("access_key", Marker::Hint),
+    ("access-key", Marker::Hint),
+    ("clientkeydata", Marker::Hint),
+    ("client-key-data", Marker::Hint),
+    ("client_key_data", Marker::Hint),
     ("authorization\"", Marker::Hint),
-    ("cookie\"", Marker::Hint),
+    ("cookie", Marker::Hint),
 ];
 
 static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {

@@ -26,7 +26,7 @@ const KEYS: &[(&str, Class)] = &[
     ("apikey", Class::Credential),
 ];
 /// Parts of the names of variables that hold secrets.
-const NAME_PARTS: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey", "accesskey", "authorization", "cookie"];
+const NAME_PARTS: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey", "accesskey", "cookie"];
 /// Ends of names that only point at a secret, or tell about it.
 const NAME_ENDS: &[&str] = &["file", "path", "name", "id", "ttl", "url", "dir", "ref", "type", "enabled", "audience", "issuer"];
 /// How near a sibling is looked for, in leaves.
@@ -146,5 +146,5 @@ fn is_secret_name(name: &str) -> bool {
         return false;
     }
     let name = plain(name);
-    NAME_PARTS.iter().any(|part| name.contains(part)) && !NAME_ENDS.iter().any(|end| name.ends_with(end))
+    name.ends_with("authorization") || NAME_PARTS.iter().any(|part| name.contains(part)) && !NAME_ENDS.iter().any(|end| name.ends_with(end))
 }

@@ -59,6 +59,20 @@ fn fields_and_variables_that_are_named_for_secrets() {
     check_json(r#"{"headers":[{"key":"Cookie","value":"sid=1"}]}"#, r#"{"headers":[{"key":"Cookie","value":"[redacted:credential]"}]}"#);
 }
 
+/// Each word that `secrets` knows must be seen by the prefilter even where it stands alone.
+#[test]
+fn the_prefilter_passes_over_no_name() {
+    let keys = ["token", "accessToken", "password", "passwd", "passphrase", "clientSecret", "client-key-data", "secretKey", "privateKey", "apiKey"];
+    for key in keys {
+        assert_eq!(redact(&format!("{{\"{key}\":\"v1\"}}"), Kind::Other).1.total(), 1, "{key}");
+    }
+    for name in
+        ["SECRET_BASE", "TOKEN_A", "AWS_ACCESS_KEY", "X-Authorization", "set-cookie", "MY_PASSWORD_1", "DB_PASSPHRASE", "API_KEY", "PRIVATE_KEY"]
+    {
+        assert_eq!(redact(&format!("{{\"name\":\"{name}\",\"value\":\"v1\"}}"), Kind::Other).1.total(), 1, "{name}");
+    }
+}
+
 #[test]
 fn secrets_in_text() {
     check("curl -H 'Authorization: Bearer abcdef0123456789abcd'", "curl -H 'Authorization: Bearer [redacted:token]'");
