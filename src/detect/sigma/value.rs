@@ -17,8 +17,8 @@ const DASH_VARIANTS_MAX: usize = 3_125;
 /// Bytes of a regular expression.
 const REGEX_BYTES_MAX: usize = 1 << 10;
 
-/// Bytes of a compiled regular expression, and of its table of states.
-const REGEX_COMPILED_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a compiled regular expression, and of its table of states. The first is what the engine allows.
+const REGEX_COMPILED_BYTES_MAX: usize = 4 << 20;
 const REGEX_STATES_BYTES_MAX: usize = 8 << 20;
 
 /// Whole numbers up to here are exact as floats; longer ones are compared as text.

@@ -2,8 +2,8 @@
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
-/// Bytes of one document: a rule, or the tests of one.
-pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of one document. The longest public rule, a list of thousands of hashes, has 295 KB.
+pub const DOCUMENT_BYTES_MAX: usize = 512 << 10;
 
 /// Bytes of the tests beside a rule, which may hold whole pod specs.
 pub(in crate::detect) const CASES_BYTES_MAX: usize = 1 << 20;

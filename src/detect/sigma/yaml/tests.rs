@@ -62,7 +62,7 @@ fn what_is_not_read_says_where() {
     let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
     check(&deep, "1:33 nested deeper than 32");
     let long = format!("a: {}", "x".repeat(DOCUMENT_BYTES_MAX));
-    check(&long, "1:1 the document has 65539 bytes; 65536 are read");
+    check(&long, "1:1 the document has 524291 bytes; 524288 are read");
 }
 
 #[test]
