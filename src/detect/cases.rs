@@ -5,8 +5,8 @@ mod tests;
 
 use std::fmt;
 
-use super::sigma::yaml::{self, CASES_BYTES_MAX, Node, Yaml};
-use crate::model::{Duration, Timestamp, write_json_string};
+use super::sigma::yaml::{self, CASES_BYTES_MAX, Entry, Node, Yaml};
+use crate::model::{Duration, Kind, Level, Timestamp, write_json_string};
 
 /// 2026-01-01T00:00:00Z, which `+0s` stands for, in seconds since 1970.
 const START_SECONDS: i64 = 1_767_225_600;
@@ -66,7 +66,7 @@ pub fn read(text: &str, mut file: impl FnMut(&str) -> Result<Vec<u8>, String>) -
 
 fn case(node: &Node, file: &mut impl FnMut(&str) -> Result<Vec<u8>, String>) -> Result<Case, BadCases> {
     let Some(entries) = node.entries() else { return bad(node, "a test is a map with `name`, `events`, `at` and `expect`") };
-    if let Some(odd) = entries.iter().find(|entry| !["name", "events", "at", "expect", "file"].contains(&entry.key.as_str())) {
+    if let Some(odd) = entries.iter().find(|entry| !["name", "events", "at", "expect"].contains(&entry.key.as_str())) {
         return Err(BadCases { line: odd.at.line, message: format!("unknown key `{}`: name, events, at and expect are known", odd.key) });
     }
     let name = node.get("name").and_then(Node::text).unwrap_or("unnamed").to_owned();
@@ -111,6 +111,9 @@ fn moment(text: &str) -> Option<Timestamp> {
         _ => return Timestamp::parse(text),
     };
     let mut nanos = 0_i64;
+    if rest.is_empty() {
+        return None;
+    }
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (number, tail) = rest.split_at_checked(digits)?;
@@ -138,24 +141,42 @@ fn expect(node: &Node) -> Result<Expect, BadCases> {
         (None, Some(entries)) => {
             let mut out = Expect::default();
             for entry in entries {
-                let spelled = entry.value.spelled().map(str::to_owned);
-                match (entry.key.as_str(), spelled) {
-                    ("alerts", Some(text)) => out.alerts = text.parse().ok(),
-                    ("count", Some(text)) => out.count = text.parse().ok(),
-                    ("title", Some(text)) => out.title = Some(text),
-                    ("level", Some(text)) => out.level = Some(text),
-                    ("group", None) => {
-                        for field in entry.value.entries().unwrap_or_default() {
-                            out.group.push((field.key.clone(), field.value.spelled().unwrap_or_default().to_owned()));
-                        }
-                    }
-                    _ => return bad(&entry.value, format!("unknown key `{}`: alerts, count, title, level and group are known", entry.key)),
-                }
+                expect_one(entry, &mut out)?;
             }
             Ok(out)
         }
         _ => bad(expect, "`expect` is hit, miss or a map of alerts, count, group, title and level"),
     }
+}
+
+/// One thing that is expected. A number that is none would expect nothing, so it is an error.
+fn expect_one(entry: &Entry, out: &mut Expect) -> Result<(), BadCases> {
+    let value = &entry.value;
+    let text = value.spelled().unwrap_or_default();
+    match entry.key.as_str() {
+        "alerts" => match text.parse() {
+            Ok(alerts) => out.alerts = Some(alerts),
+            Err(_) => return bad(value, "`alerts` is a number of alerts"),
+        },
+        "count" => match text.parse() {
+            Ok(count) => out.count = Some(count),
+            Err(_) => return bad(value, "`count` is a number of acts"),
+        },
+        "title" if !text.is_empty() => out.title = Some(text.to_owned()),
+        "title" => return bad(value, "`title` is the text of the alert's title"),
+        "level" => match text.parse::<Level>() {
+            Ok(level) => out.level = Some(level.name().to_owned()),
+            Err(message) => return bad(value, message),
+        },
+        "group" => {
+            let Some(fields) = value.entries() else { return bad(value, "`group` is a map of fields and their values") };
+            out.group = fields.iter().map(|field| (field.key.clone(), field.value.spelled().unwrap_or_default().to_owned())).collect();
+        }
+        key => {
+            return Err(BadCases { line: entry.at.line, message: format!("unknown key `{key}`: alerts, count, title, level and group are known") });
+        }
+    }
+    Ok(())
 }
 
 /// Members of an object, in order, as JSON texts.
@@ -212,14 +233,14 @@ fn quoted(text: &str) -> String {
 fn record(node: &Node, at: usize, time: Timestamp) -> Result<Vec<u8>, BadCases> {
     let Some(entries) = node.entries() else { return bad(node, "an event is a map, or `file: path`") };
     let has = |key: &str| entries.iter().any(|entry| entry.key == key);
-    let forced = node.get("kind").and_then(Node::text).filter(|kind| ["falco", "flow", "k8s_audit"].contains(kind));
+    let forced = node.get("kind").and_then(Node::text).and_then(Kind::by_name);
     let mut members: Members = members(node);
     if forced.is_some() {
         members.retain(|(key, _)| key != "kind");
     }
     let time = quoted(&time.to_string());
-    let is_flow = forced == Some("flow") || (forced.is_none() && (has("flow") || has("verdict")));
-    let is_falco = forced == Some("falco") || (forced.is_none() && has("rule") && (has("priority") || has("output_fields")));
+    let is_flow = forced == Some(Kind::Flow) || (forced.is_none() && (has("flow") || has("verdict")));
+    let is_falco = forced == Some(Kind::Falco) || (forced.is_none() && has("rule") && (has("priority") || has("output_fields")));
     if is_flow {
         let mut flow = node.get("flow").map_or_else(|| members.clone(), self::members);
         add(&mut flow, "time", time.clone());
@@ -239,6 +260,11 @@ fn record(node: &Node, at: usize, time: Timestamp) -> Result<Vec<u8>, BadCases> 
         add(&mut members, "output_fields", "{}".to_owned());
         add(&mut members, "hostname", quoted(&format!("test-{at}")));
         add(&mut members, "time", time);
+        return Ok(object(&members).into_bytes());
+    }
+    // A policy report, a finding, an object's event: recognised by what it has, with a time of its own.
+    let is_other = |key: &str, own: &str| node.get(key).and_then(Node::text).is_some_and(|text| !text.starts_with(own));
+    if forced.map_or_else(|| is_other("kind", "Event") || is_other("apiVersion", "audit.k8s.io"), |kind| kind != Kind::K8sAudit) {
         return Ok(object(&members).into_bytes());
     }
     add(&mut members, "kind", quoted("Event"));

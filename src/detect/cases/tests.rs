@@ -44,3 +44,30 @@ fn what_is_wrong_has_a_line() {
     );
     check("tests:\n  - name: a\n    events: [{file: x.json}]\n    expect: hit\n", "line 3: cannot read `x.json`");
 }
+
+#[test]
+fn other_kinds_are_left_as_they_are() {
+    check(
+        "tests:\n  - name: o\n    events: [{kind: policy, a: 1}, {kind: PolicyReport, apiVersion: wgpolicyk8s.io/v1}, {kind: Event, apiVersion: v1, reason: x}]\n    expect: hit\n",
+        r#"o: {"a":1} {"kind":"PolicyReport","apiVersion":"wgpolicyk8s.io/v1"} {"kind":"Event","apiVersion":"v1","reason":"x"} None"#,
+    );
+}
+
+#[test]
+fn an_expectation_that_says_nothing_is_refused() {
+    for (expect, expected) in [
+        ("{alerts: one}", "line 4: `alerts` is a number of alerts"),
+        ("{alerts: 1, count: -1}", "line 4: `count` is a number of acts"),
+        ("{level: hihg}", "line 4: `hihg` is no level: informational, low, medium, high and critical are"),
+        ("{title: }", "line 4: `title` is the text of the alert's title"),
+        ("{group: x}", "line 4: `group` is a map of fields and their values"),
+        ("{cuont: 1}", "line 4: unknown key `cuont`: alerts, count, title, level and group are known"),
+    ] {
+        check(&format!("tests:\n  - name: a\n    events: []\n    expect: {expect}\n"), expected);
+    }
+    check("tests:\n  - name: a\n    file: x\n    events: []\n    expect: hit\n", "line 3: unknown key `file`: name, events, at and expect are known");
+    check(
+        "tests:\n  - name: a\n    events: [{}]\n    at: ['+']\n    expect: hit\n",
+        "line 4: `+` is no time: \"+90s\", \"+1m30s\", \"-5s\" or RFC 3339 is",
+    );
+}
