@@ -1,8 +1,62 @@
 //! Rules that run and could be better: what a reviewer would say of them.
 
+use super::diagnostic::closest;
 use super::{Diagnostic, Severity};
-use crate::detect::rule::{Body, Condition, CorrelationKind, Detection, Item, Rule, RuleSet, Selection, Test};
-use crate::model::FieldRef;
+use crate::detect::rule::{Body, Comparison, Condition, CorrelationKind, Detection, Item, LogSource, Part, Piece, Rule, RuleSet, Selection, Test};
+use crate::model::{FieldRef, Kind};
+
+#[cfg(test)]
+mod tests;
+
+/// Tactics as ATT&CK's tags spell them; the last two are those of its version 19.
+const TACTICS: [&str; 16] = [
+    "reconnaissance",
+    "resource-development",
+    "initial-access",
+    "execution",
+    "persistence",
+    "privilege-escalation",
+    "defense-evasion",
+    "credential-access",
+    "discovery",
+    "lateral-movement",
+    "collection",
+    "command-and-control",
+    "exfiltration",
+    "impact",
+    "stealth",
+    "defense-impairment",
+];
+
+/// What stands at the top of an audit event (`audit.k8s.io/v1`, and what its older versions and GKE's dialect add).
+const AUDIT_ROOTS: [&str; 26] = [
+    "annotations",
+    "apiVersion",
+    "auditID",
+    "authenticationMetadata",
+    "impersonatedUser",
+    "insertId",
+    "kind",
+    "labels",
+    "level",
+    "logName",
+    "metadata",
+    "objectRef",
+    "protoPayload",
+    "requestObject",
+    "requestReceivedTimestamp",
+    "requestURI",
+    "resource",
+    "responseObject",
+    "responseStatus",
+    "sourceIPs",
+    "stage",
+    "stageTimestamp",
+    "timestamp",
+    "user",
+    "userAgent",
+    "verb",
+];
 
 /// Subresources that current clients reach by GET over `WebSocket`, and older ones by POST.
 const UPGRADED: [&str; 4] = ["exec", "attach", "portforward", "proxy"];
@@ -22,6 +76,9 @@ pub fn lint(rules: &RuleSet) -> Vec<Diagnostic> {
                         "the correlation groups by nothing: unrelated events of everybody count together",
                         "group-by: [actor.user.name]",
                     );
+                }
+                if is_impossible(&correlation.bounds) {
+                    report.warn("impossible-bounds", "no count meets every bound of the condition", "a lower and a higher bound: {gte: 3, lt: 10}");
                 }
             }
         }
@@ -60,7 +117,18 @@ fn head(report: &mut Report<'_>) {
     if !rule.header.tags.iter().any(|tag| is_technique(tag)) {
         report.warn("no-technique", "the rule has no ATT&CK technique", "tags: [attack.t1609]");
     }
-    if !rule.is_silent && rule.extras.title.is_none() {
+    for tag in rule.header.tags.iter().filter(|tag| tag.starts_with("attack.") && !is_attack(tag)) {
+        report.warn(
+            "bad-tag",
+            format!("`{}` is no tactic, technique, group or software of ATT&CK", tag.escape_debug()),
+            "attack.credential-access, attack.t1552.007",
+        );
+    }
+    if rule.status.is_none() {
+        report.warn("no-status", "the rule does not say how far it can be trusted", "status: experimental, test or stable");
+    }
+    let names_a_field = rule.extras.title.as_ref().is_some_and(|title| title.0.iter().any(|piece| matches!(piece, Piece::Field(_))));
+    if !rule.is_silent && !names_a_field {
         report.warn("no-title-template", "alerts will not say who did it to what", "bartizan: {title: \"{actor.user.name} …\"}");
     }
 }
@@ -68,7 +136,27 @@ fn head(report: &mut Report<'_>) {
 /// `attack.t1609`, `attack.t1059.004`.
 fn is_technique(tag: &str) -> bool {
     let Some(number) = tag.strip_prefix("attack.t") else { return false };
-    number.len() >= 4 && number.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    let (technique, part) = number.split_once('.').map_or((number, None), |(technique, part)| (technique, Some(part)));
+    is_number(technique, 4) && part.is_none_or(|part| is_number(part, 3))
+}
+
+fn is_number(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A tag as Sigma's appendix has it: a tactic, technique, group (`g0016`), software (`s0154`), data source or mitigation.
+fn is_attack(tag: &str) -> bool {
+    let name = tag.strip_prefix("attack.").unwrap_or_default();
+    is_technique(tag)
+        || TACTICS.contains(&name)
+        || ["g", "s", "m", "ta", "ds"].iter().any(|prefix| name.strip_prefix(prefix).is_some_and(|number| is_number(number, 4)))
+}
+
+/// Whether no whole number meets every bound. Looking beside each bound is enough.
+fn is_impossible(bounds: &[(Comparison, f64)]) -> bool {
+    let holds = |count: f64| count >= 0.0 && bounds.iter().all(|(op, bound)| op.holds(count, *bound));
+    let spread = bounds.len() as f64 + 1.0;
+    !bounds.is_empty() && !bounds.iter().any(|(_, bound)| (0..=2 * bounds.len() + 2).any(|step| holds(bound - spread + step as f64)))
 }
 
 fn single(report: &mut Report<'_>, detection: &Detection) {
@@ -77,12 +165,16 @@ fn single(report: &mut Report<'_>, detection: &Detection) {
     for ((name, _), _) in detection.selections.iter().zip(&used).filter(|(_, used)| !**used) {
         report.warn("unused-selection", format!("the condition never asks for `{name}`"), "name it in the condition, or take it out");
     }
-    if !asks_for_something(&detection.condition) {
+    let asks: Vec<bool> = detection.selections.iter().map(|(_, selection)| is_positive(selection)).collect();
+    if !asks_for_something(&detection.condition, &asks) {
         report.warn(
             "only-negations",
             "the rule matches by what is missing alone, so it is evaluated on every event",
             "add a selection that must hold",
         );
+    }
+    if report.rule.logsource == LogSource::Kind(Kind::K8sAudit) {
+        strange_fields(report, detection);
     }
     for (name, selection) in &detection.selections {
         if is_blind_to_websockets(selection) {
@@ -106,13 +198,55 @@ fn mark(condition: &Condition, used: &mut [bool]) {
     }
 }
 
-/// Whether some selection has to hold.
-fn asks_for_something(condition: &Condition) -> bool {
+/// Whether some selection that asks for something has to hold.
+fn asks_for_something(condition: &Condition, asks: &[bool]) -> bool {
     match condition {
-        Condition::Selection(_) => true,
+        Condition::Selection(at) => asks.get(*at).copied().unwrap_or_default(),
         Condition::Not(_) => false,
-        Condition::And(all) => all.iter().any(asks_for_something),
-        Condition::Or(all) | Condition::AtLeast(_, all) => all.iter().all(asks_for_something),
+        Condition::And(all) => all.iter().any(|inner| asks_for_something(inner, asks)),
+        Condition::Or(all) => all.iter().all(|inner| asks_for_something(inner, asks)),
+        Condition::AtLeast(count, all) => {
+            // If fewer than `count` can hold by what is missing, one that asks for something must.
+            all.iter().filter(|inner| !asks_for_something(inner, asks)).count() < *count
+        }
+    }
+}
+
+/// Whether a selection needs a field to be there.
+fn is_positive(selection: &Selection) -> bool {
+    let is_absence = |test: &Test| matches!(test, Test::Null | Test::Exists(false));
+    match selection {
+        Selection::Keywords { .. } => true,
+        Selection::Any(of) => of.iter().all(is_positive),
+        Selection::All(items) => items.iter().any(|item| !item.negated && !item.tests.iter().any(is_absence)),
+    }
+}
+
+/// Native fields of a rule for the audit log that no audit event has.
+fn strange_fields(report: &mut Report<'_>, detection: &Detection) {
+    fn walk<'s>(selection: &'s Selection, to: &mut Vec<&'s str>) {
+        match selection {
+            Selection::Any(of) => of.iter().for_each(|inner| walk(inner, to)),
+            Selection::Keywords { .. } => {}
+            Selection::All(items) => to.extend(items.iter().filter_map(|item| match &item.field {
+                FieldRef::Native { name, .. } => Some(&**name),
+                FieldRef::Fact(_) => None,
+            })),
+        }
+    }
+    let mut names = Vec::new();
+    detection.selections.iter().for_each(|(_, selection)| walk(selection, &mut names));
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let root = name.split('.').next().unwrap_or_default();
+        if !AUDIT_ROOTS.contains(&root) {
+            let help = match closest(root, AUDIT_ROOTS) {
+                Some(near) => format!("did you mean `{near}`? See also the normalised names: k8s.*, pod.*, rbac.*"),
+                None => "fields of bodies are below requestObject; the normalised names are k8s.*, pod.*, rbac.*".to_owned(),
+            };
+            report.warn("strange-field", format!("no audit event has a field `{}`", name.escape_debug()), &help);
+        }
     }
 }
 
@@ -126,11 +260,9 @@ fn literals(item: &Item, names: [&str; 2]) -> Option<Vec<String>> {
         return None;
     }
     let text = |test: &Test| match test {
-        Test::Text { pattern, .. } => pattern
-            .parts
-            .iter()
-            .map(|part| if let crate::detect::rule::Part::Text(text) = part { Some(text.to_lowercase()) } else { None })
-            .collect::<Option<String>>(),
+        Test::Text { pattern, .. } => {
+            pattern.parts.iter().map(|part| if let Part::Text(text) = part { Some(text.to_lowercase()) } else { None }).collect::<Option<String>>()
+        }
         _ => None,
     };
     Some(item.tests.iter().filter_map(text).collect())
@@ -148,49 +280,5 @@ fn is_blind_to_websockets(selection: &Selection) -> bool {
                 && !verbs.iter().any(|verb| verb == "get")
                 && subresources.iter().any(|name| UPGRADED.contains(&name.as_str()))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::detect::sigma::{Settings, parse};
-
-    /// The codes of what is said of a rule whose head is complete.
-    fn check(detection: &str, expected: &[&str]) {
-        let text = format!(
-            "title: t\nid: 00000000-0000-4000-8000-000000000000\nstatus: stable\ndescription: d\ntags: [attack.t1609]\nfalsepositives: [x]\nlevel: low\nlogsource: {{product: kubernetes, service: audit}}\nbartizan: {{title: \"{{actor.user.name}}\"}}\ndetection:\n{detection}"
-        );
-        let (rules, errors) = parse(&[(Arc::from("r.yml"), text)], &Settings::default());
-        assert!(errors.is_empty(), "{errors:?}");
-        let codes: Vec<&str> = lint(&rules).iter().map(|diagnostic| diagnostic.code).collect();
-        assert_eq!(codes, expected, "{detection}");
-    }
-
-    #[test]
-    fn what_a_reviewer_would_say() {
-        check("  a: {verb: get}\n  condition: a\n", &[]);
-        check("  a: {verb: get}\n  b: {verb: list}\n  condition: a\n", &["unused-selection"]);
-        check("  a: {verb: get}\n  condition: not a\n", &["only-negations"]);
-        check("  a: {verb: create, objectRef.subresource: exec}\n  condition: a\n", &["exec-verb"]);
-        check("  a: {verb: [get, create], objectRef.subresource: exec}\n  condition: a\n", &[]);
-    }
-
-    #[test]
-    fn a_head_without_its_parts() {
-        let text = "title: t\nid: 00000000-0000-4000-8000-000000000000\nlogsource: {product: kubernetes, service: audit}\ndetection:\n  a: {verb: get}\n  condition: a\n";
-        let (rules, _) = parse(&[(Arc::from("r.yml"), text.to_owned())], &Settings::default());
-        let codes: Vec<&str> = lint(&rules).iter().map(|diagnostic| diagnostic.code).collect();
-        assert_eq!(codes, ["no-description", "no-falsepositives", "no-technique", "no-title-template"]);
-    }
-
-    #[test]
-    fn the_built_in_pack_leaves_nothing_to_say() {
-        let settings = Settings { lists: crate::detect::pack::lists(), ..Settings::default() };
-        let (rules, errors) = parse(&crate::detect::pack::rules(), &settings);
-        let said: Vec<String> = errors.iter().chain(&lint(&rules)).map(ToString::to_string).collect();
-        assert!(said.is_empty(), "{}", said.join("\n"));
     }
 }
