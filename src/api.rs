@@ -8,6 +8,7 @@ mod events;
 mod health;
 mod ingest;
 mod openapi;
+mod patient;
 mod routes;
 pub mod server;
 #[cfg(test)]

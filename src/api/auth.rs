@@ -1,7 +1,7 @@
 //! Who may call what. Decided before the body is read, without touching the disk.
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -23,7 +23,7 @@ impl Caller {
 /// Lets a request through to its route, or answers in its place.
 pub(super) async fn guard(State(api): State<Api>, path: MatchedPath, mut request: Request, next: Next) -> Response {
     let access = access(request.method(), path.as_str());
-    match admit(&api, access, request.headers()) {
+    match admit(&api, access, &request) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -38,7 +38,7 @@ fn access(method: &Method, path: &str) -> Option<Access> {
     ROUTES.iter().find(|route| route.method == method && route.path == path).map(|route| route.access)
 }
 
-fn admit(api: &Api, access: Option<Access>, headers: &HeaderMap) -> Result<Caller, Problem> {
+fn admit(api: &Api, access: Option<Access>, request: &Request) -> Result<Caller, Problem> {
     let Some(access) = access else {
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has no such method"));
     };
@@ -47,9 +47,9 @@ fn admit(api: &Api, access: Option<Access>, headers: &HeaderMap) -> Result<Calle
     }
     let tokens = api.catalog.tokens();
     if api.is_loopback && !tokens.any() {
-        return local(api, headers);
+        return local(api, request);
     }
-    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+    let token = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
@@ -62,9 +62,10 @@ fn admit(api: &Api, access: Option<Access>, headers: &HeaderMap) -> Result<Calle
     }
 }
 
-/// On loopback without tokens everybody on the machine is admin, but no page in his browser: such a request carries a foreign
-/// `Origin`, or a `Host` that only DNS made ours.
-fn local(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
+/// On loopback without tokens everybody on the machine is admin, but no page in his browser. Such a request carries the `Origin` of
+/// another place, or addresses us by a name that only DNS made ours: in `Host`, in HTTP/2's `:authority`, or in an absolute URI. Every
+/// one that is there must be ours, and one must be there.
+fn local(api: &Api, request: &Request) -> Result<Caller, Problem> {
     let foreign = || {
         Problem::new(
             StatusCode::FORBIDDEN,
@@ -72,18 +73,21 @@ fn local(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
             "without a token, only callers of this machine are served: `bartizan token create` makes one",
         )
     };
-    if let Some(host) = headers.get(header::HOST)
-        && !host.to_str().is_ok_and(|host| is_ours(api, host))
-    {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    let authority = request.uri().authority().map(axum::http::uri::Authority::as_str);
+    let addressed: Vec<&str> = host.into_iter().chain(authority).collect();
+    if addressed.is_empty() || !addressed.iter().all(|name| is_ours(api, name)) {
         return Err(foreign());
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
-        let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-        if !host.is_some_and(|host| is_ours(api, host)) {
+        // Another port is another place: some other program of this machine serves pages there.
+        let place = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, place)| place);
+        if !place.is_some_and(|place| addressed.iter().all(|name| name.eq_ignore_ascii_case(place))) {
             return Err(foreign());
         }
     }
-    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site") {
         return Err(foreign());
     }
     Ok(Caller(None))

@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::auth::Caller;
@@ -14,8 +15,9 @@ pub(super) async fn push(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Receipt>, Problem> {
+    let body = body?;
     // Compression is told by content; the header only has to be one that we could have meant.
     let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
     if let Some(odd) = encoding.filter(|encoding| !["identity", "gzip", "zstd", ""].contains(&encoding.as_str())) {

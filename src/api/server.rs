@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::patient::Patient;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -18,7 +19,10 @@ use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 pub struct ServerLimits {
     pub connections_max: usize,
     pub tls_handshake: Duration,
+    /// From the connection to the end of the first headers; a client that says nothing is gone by then.
     pub headers: Duration,
+    /// Without a byte in either direction; longer than any request takes.
+    pub idle: Duration,
     /// Between two pieces of a body.
     pub body_idle: Duration,
     pub request: Duration,
@@ -33,6 +37,7 @@ impl Default for ServerLimits {
             connections_max: 1_000,
             tls_handshake: Duration::from_secs(5),
             headers: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             body_idle: Duration::from_secs(10),
             request: Duration::from_secs(60),
             drain: Duration::from_secs(5),
@@ -70,9 +75,13 @@ pub async fn serve(
             let service = TowerToHyperService::new(router);
             // How a connection ends is its client's business.
             match acceptor {
-                None => drop(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await),
+                None => {
+                    let stream = Patient::new(stream, limits.headers, limits.idle);
+                    drop(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await);
+                }
                 Some(acceptor) => {
                     let Ok(Ok(stream)) = tokio::time::timeout(limits.tls_handshake, acceptor.accept(stream)).await else { return };
+                    let stream = Patient::new(stream, limits.headers, limits.idle);
                     drop(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await);
                 }
             }

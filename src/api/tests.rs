@@ -114,7 +114,7 @@ async fn answers() {
         let got = fixture.ask(line, headers, body).await;
         assert!(got.starts_with(expected), "{line}: {got}");
     }
-    assert!(fixture.ask("POST /ingest/auto", &[], &"x".repeat(101)).await.starts_with("413"));
+    assert!(fixture.ask("POST /ingest/auto", &[], &"x".repeat(101)).await.starts_with("413 bad_body"));
     assert!(fixture.ask("DELETE /ingest/auto", &[], "").await.starts_with("405"));
 }
 
@@ -152,11 +152,20 @@ async fn on_loopback_no_page_in_a_browser_is_admin() {
         (&[("origin", "http://evil.example")], "403"),
         (&[("origin", "null")], "403"),
         (&[("origin", "http://127.0.0.1:7117")], "200"),
+        (&[("origin", "http://127.0.0.1:3000")], "403"),
+        (&[("origin", "http://localhost:7117")], "403"),
         (&[("sec-fetch-site", "cross-site")], "403"),
+        (&[("host", "")], "403"),
     ] {
         let got = fixture.ask("GET /api/v1/alerts", headers, "").await;
         assert!(got.starts_with(expected), "{headers:?}: {got}");
     }
+    for (line, expected) in [("GET http://evil.example/api/v1/alerts", "403"), ("GET http://127.0.0.1:7117/api/v1/alerts", "200")] {
+        let got = fixture.ask(line, &[], "").await;
+        assert!(got.starts_with(expected), "{line}: {got}");
+    }
+    let nameless = Request::builder().uri("/api/v1/alerts").body(Body::empty()).unwrap();
+    assert_eq!(fixture.api.clone().router().oneshot(nameless).await.unwrap().status().as_u16(), 403);
     fixture.token(Scope::Ingest).await;
     assert!(fixture.ask("GET /api/v1/alerts", &[], "").await.starts_with("401"));
 }

@@ -152,7 +152,7 @@ impl DocBuilder {
         if end < text.len() {
             self.is_overfull = true;
         }
-        for word in term::words(text.get(..end).unwrap_or_default()) {
+        for word in crate::query::words(text.get(..end).unwrap_or_default()) {
             if !self.has_room() {
                 return;
             }

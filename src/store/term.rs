@@ -105,11 +105,6 @@ pub(super) fn is_cut(value: &str) -> bool {
     value.contains(CUT)
 }
 
-/// The words of a message-like text: runs of letters and digits, in lower case.
-pub(super) fn words(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(fold)
-}
-
 /// Last keys whose values are unique and that nobody searches by value. They would be most of the dictionary; such a value is found by
 /// checking the events that have the field.
 const UNLISTED_KEYS: &[&str] = &[

@@ -71,6 +71,8 @@ fn ingest_and_search() {
     check(&["ingest", "exec.log"], dir.path(), 0, "1 duplicates", "");
     check(&["search", "--count", "k8s.subresource:exec"], dir.path(), 0, "1\n", "");
     check(&["search", "verb:get AND (user.username:ALICE OR k8s.pod:nothing)"], dir.path(), 0, "\"name\":\"alice\"", "");
+    // A bound that JSON does not spell as a number is text, for the index as for the query language.
+    check(&["search", "--count", "responseStatus.code:>=+500"], dir.path(), 0, "1\n", "");
     check(&["search", "k8s.podd:x"], dir.path(), 2, "", "did you mean");
     check(&["config", "print"], dir.path(), 0, "listen = \"127.0.0.1:7117\"", "");
     std::fs::write(dir.path().join("bad.toml"), "[server]\nlissten = \"x\"\n").unwrap();

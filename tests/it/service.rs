@@ -80,3 +80,25 @@ pub(crate) async fn until(client: &reqwest::Client, url: &str, is_right: impl Fn
     }
     panic!("{url} did not become right: {last}");
 }
+
+#[test]
+fn a_client_that_says_nothing_is_cut_off() {
+    use std::io::{Read, Write};
+    let dir = tempfile::tempdir().unwrap();
+    let service = Service::start(&dir.path().join("data"), "");
+    let address = service.url.strip_prefix("http://").unwrap().to_owned();
+    // Silence, half of HTTP/2's preface, and half a request line: each would hold its slot for ever.
+    let clients = [&b""[..], b"PRI * HT", b"GET / HT"].map(|said| {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        stream.write_all(said).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    });
+    for mut client in clients {
+        let mut rest = Vec::new();
+        // Whether it ends by a close or a reset, it ends; a timeout of the read would be an error of another kind.
+        let ended = client.read_to_end(&mut rest);
+        let is_open = ended.is_err_and(|error| matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
+        assert!(!is_open, "the connection is still held");
+    }
+}

@@ -12,6 +12,8 @@ use axum::response::{IntoResponse, Response};
 /// What goes wrong with one request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
+    /// Nothing: the request before the one that goes wrong.
+    Not,
     Status(u16, &'static str),
     /// The body breaks off in the middle.
     Short,
@@ -136,8 +138,8 @@ fn give(shelf: &Shelf, key: &str, headers: &HeaderMap, fault: Option<Fault>) -> 
     let head = [(header::ETAG, etag), (header::CONTENT_LENGTH, body.len().to_string())];
     let sent = match fault {
         Some(Fault::Short) => Bytes::copy_from_slice(&body[..body.len() / 2]),
-        Some(_) => Bytes::new(),
-        None => return (head, body.clone()).into_response(),
+        Some(Fault::Reset) => Bytes::new(),
+        Some(Fault::Not | Fault::Status(..)) | None => return (head, body.clone()).into_response(),
     };
     let pieces = [Ok(sent), Err(std::io::Error::other("broken off by script"))];
     (head, Body::from_stream(futures_util::stream::iter(pieces))).into_response()

@@ -90,7 +90,7 @@ impl Sweeper {
 
     /// A bucket that never could be listed is set up wrongly; one that could before may come back.
     fn listing_error(&self, failure: Failure, has_listed: bool) -> SourceError {
-        let what = format!("bucket `{}`", self.settings.bucket);
+        let what = format!("bucket {}", self.settings.bucket);
         match failure {
             Failure::Refused(_) | Failure::Gone(_) if !has_listed => SourceError::Read { what, source: Box::new(failure) },
             failure => SourceError::Reach { what, source: Box::new(failure) },

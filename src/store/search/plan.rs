@@ -1,5 +1,6 @@
 //! A query against the terms of one segment: which events meet it for sure, and which may and have to be looked at.
 
+use std::cmp::Ordering;
 use std::io;
 use std::net::IpAddr;
 
@@ -7,7 +8,7 @@ use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
 
 use crate::model::{EventId, Field, FieldRef, FieldType, Timestamp};
-use crate::query::{Bound, Query, ValueTest, Wild, WildPart};
+use crate::query::{self, Bound, Query, ValueTest, Wild, WildPart};
 use crate::store::ids;
 use crate::store::part::SegmentView;
 use crate::store::term;
@@ -242,7 +243,7 @@ impl Planner<'_> {
     fn all_words(&self, field: Field, text: &str) -> io::Result<Bounds> {
         let prefix = term::field(term::WORD, field.name());
         let mut sum: Option<Bounds> = None;
-        for word in term::words(text).take(64) {
+        for word in query::words(text).take(64) {
             let wild = Wild { parts: vec![WildPart::Text(word.into_owned())] };
             let found = self.wild(&prefix, FieldType::Text, &wild)?;
             sum = Some(match sum {
@@ -309,17 +310,16 @@ pub(super) fn is_match(parts: &[WildPart], value: &str) -> bool {
     }
 }
 
-/// Numbers are compared here; the rest is left to the check of the event.
+/// What the query language itself says lies outside is out; the rest is left to the check of the event.
 fn in_range(value: &str, low: &Bound, high: &Bound) -> Verdict {
-    let Ok(number) = value.parse::<f64>() else { return Verdict::Look };
-    let limit = |bound: &Bound| match bound {
-        Bound::Open => None,
-        Bound::Inclusive(text) | Bound::Exclusive(text) => text.parse::<f64>().ok(),
+    if term::is_cut(value) {
+        return Verdict::Look;
+    }
+    let is_beyond = |bound: &Bound, beyond: Ordering| match bound {
+        Bound::Open => false,
+        Bound::Inclusive(text) | Bound::Exclusive(text) => query::compare(value, text) == Some(beyond),
     };
-    let is_out = limit(low).is_some_and(|low| number < low) || limit(high).is_some_and(|high| number > high);
-    // An end that is no number makes the comparison one of texts.
-    let is_numeric = [low, high].into_iter().all(|bound| *bound == Bound::Open || limit(bound).is_some());
-    if is_out && is_numeric { Verdict::No } else { Verdict::Look }
+    if is_beyond(low, Ordering::Less) || is_beyond(high, Ordering::Greater) { Verdict::No } else { Verdict::Look }
 }
 
 fn in_net(value: &str, net: IpAddr, bits: u8) -> Verdict {
