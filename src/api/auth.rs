@@ -24,12 +24,24 @@ impl Caller {
 pub(super) async fn guard(State(api): State<Api>, path: MatchedPath, mut request: Request, next: Next) -> Response {
     let access = access(request.method(), path.as_str());
     match admit(&api, access, &request) {
+        Ok(_) if is_too_long(&api, &request) => {
+            let detail = "the body is longer than this route takes";
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_body", detail).into_response()
+        }
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Whether the request says itself that its body is past the limit: nothing of it is read then.
+fn is_too_long(api: &Api, request: &Request) -> bool {
+    let is_push = request.uri().path().starts_with("/ingest/");
+    let bytes_max = if is_push { api.limits.body_bytes_max } else { api.limits.request_bytes_max };
+    let said = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    said.is_some_and(|bytes| bytes > bytes_max as u64)
 }
 
 /// A route that is not in the table is nobody's.

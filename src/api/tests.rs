@@ -115,6 +115,7 @@ async fn answers() {
         assert!(got.starts_with(expected), "{line}: {got}");
     }
     assert!(fixture.ask("POST /ingest/auto", &[], &"x".repeat(101)).await.starts_with("413 bad_body"));
+    assert!(fixture.ask("POST /ingest/auto", &[("content-length", "99999999")], "").await.starts_with("413 bad_body"));
     assert!(fixture.ask("DELETE /ingest/auto", &[], "").await.starts_with("405"));
 }
 

@@ -98,9 +98,14 @@ impl Reader {
             if at == window.len() {
                 break;
             }
+            let ended_in_reject = self.ends_in_reject;
             match self.step(core, window, at, is_last, out) {
                 Step::To(next) => at = next,
-                Step::Wait => break,
+                Step::Wait => {
+                    // Nothing was decided: what waits may turn out to be a separator.
+                    self.ends_in_reject = ended_in_reject;
+                    break;
+                }
             }
         }
         self.base += at as u64;

@@ -248,6 +248,14 @@ fn a_flow_is_lifted_out_of_its_wrapper() {
     assert_eq!((out.records[0].kind, out.records[0].envelope), (Kind::Flow, EnvelopeKind::Hubble));
 }
 
+#[test]
+fn a_byte_order_mark_in_pieces_does_not_make_a_cut_list_twice() {
+    let mut limits = DecodeLimits::default();
+    limits.record.record_bytes_max = 10;
+    let bytes = "{\"items\":[{\n  \"auditID\": \"x\",\n\u{feff}".as_bytes();
+    assert_eq!(show(&pieces(bytes, &[1], limits.clone())), show(&whole(bytes, limits)));
+}
+
 /// Text that is near to what the reader knows.
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![

@@ -171,7 +171,15 @@ fn edits_of(doc: &Doc, kind: Kind) -> Vec<Edit> {
                     None => continue,
                     // The text of a raw leaf is JSON itself, nested too deep to be taken apart.
                     Some(first) if leaf.kind == LeafKind::Raw => (Cow::Borrowed(first.class.replacement()), vec![first.class]),
-                    Some(_) => (Cow::Owned(rewrite(value.text, &found)), found.iter().map(|found| found.class).collect()),
+                    Some(_) => {
+                        let rewritten = rewrite(value.text, &found);
+                        // A number becomes text, and digits become more than digits: as such the value may be a secret by its name, and
+                        // has to be one now, or the next pass would find it.
+                        match secrets::named_as(doc, at, leaf, &rewritten) {
+                            Some(class) => (Cow::Borrowed(class.replacement()), vec![class]),
+                            None => (Cow::Owned(rewritten), found.iter().map(|found| found.class).collect()),
+                        }
+                    }
                 }
             }
         };

@@ -221,34 +221,23 @@ impl Appender {
         let is_behind = recovery.next < next_min;
         recovery.next = recovery.next.max(next_min);
         let next_seq = recovery.next;
-        let segment_bytes_max = options.segment_bytes_max;
-        let appender = match reuse.filter(|_| !is_behind) {
-            Some((file, header, file_bytes)) => Self {
-                dir: dir.to_owned(),
-                file,
-                header,
-                file_bytes,
-                next_seq,
-                segment_bytes_max,
-                buffer: Vec::new(),
-                #[cfg(test)]
-                steps_left: None,
-            },
+        let (file, header, file_bytes) = match reuse.filter(|_| !is_behind) {
+            Some(open) => open,
             None => {
                 let (file, header) = create(dir, next_seq)?;
-                let file_bytes = FILE_HEADER_BYTES as u64;
-                Self {
-                    dir: dir.to_owned(),
-                    file,
-                    header,
-                    file_bytes,
-                    next_seq,
-                    segment_bytes_max,
-                    buffer: Vec::new(),
-                    #[cfg(test)]
-                    steps_left: None,
-                }
+                (file, header, FILE_HEADER_BYTES as u64)
             }
+        };
+        let appender = Self {
+            dir: dir.to_owned(),
+            file,
+            header,
+            file_bytes,
+            next_seq,
+            segment_bytes_max: options.segment_bytes_max,
+            buffer: Vec::new(),
+            #[cfg(test)]
+            steps_left: None,
         };
         if found.is_empty() {
             recovery.first = next_seq;

@@ -97,9 +97,13 @@ fn is_under(doc: &Doc, leaf: &Leaf, hidden: &HashSet<Path>) -> bool {
     false
 }
 
-/// A secret by the name of its field, its variable or its flag.
 fn named(doc: &Doc, at: usize, leaf: &Leaf) -> Option<Class> {
-    if leaf.kind != LeafKind::Text || doc.value(leaf).text.starts_with(MARK) {
+    if leaf.kind == LeafKind::Text { named_as(doc, at, leaf, doc.value(leaf).text) } else { None }
+}
+
+/// A secret by the name of its field, its variable or its flag, if its value were this text.
+pub(super) fn named_as(doc: &Doc, at: usize, leaf: &Leaf, text: &str) -> Option<Class> {
+    if text.starts_with(MARK) {
         return None;
     }
     let key = doc.key(leaf);
@@ -111,7 +115,7 @@ fn named(doc: &Doc, at: usize, leaf: &Leaf) -> Option<Class> {
         // `["--password", "hunter2"]`
         let before = at.checked_sub(1).and_then(|at| doc.leaves().get(at)).filter(|before| before.parent == leaf.parent)?;
         let flag = doc.value(before).text.strip_prefix("--")?;
-        return class_of_key(flag).filter(|_| !doc.value(leaf).text.starts_with('-'));
+        return class_of_key(flag).filter(|_| !text.starts_with('-'));
     }
     if key != "value" {
         return None;
@@ -119,10 +123,9 @@ fn named(doc: &Doc, at: usize, leaf: &Leaf) -> Option<Class> {
     let from = at.saturating_sub(SIBLINGS_MAX);
     let near = doc.leaves().get(from..(at + SIBLINGS_MAX).min(doc.leaves().len()))?;
     let name = near.iter().find(|other| other.parent == leaf.parent && matches!(doc.key(other), "name" | "key" | "path"))?;
-    let value = doc.value(leaf).text;
     let is_plain =
-        value.is_empty() || value.starts_with('/') || value.starts_with("$(") || value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    (is_secret_name(doc.value(name).text) && !is_plain && !matches!(value, "true" | "false")).then_some(Class::Credential)
+        text.is_empty() || text.starts_with('/') || text.starts_with("$(") || text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    (is_secret_name(doc.value(name).text) && !is_plain && !matches!(text, "true" | "false")).then_some(Class::Credential)
 }
 
 /// Lower case, without `_`, `-` and blanks.

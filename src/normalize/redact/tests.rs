@@ -133,3 +133,13 @@ fn what_lies_past_the_limits_is_redacted_too() {
     let deep = format!("{{\"a\":{}\"--password=hunter2\"{}}}", "[".repeat(200), "]".repeat(200));
     assert!(!redact(&deep, Kind::Other).0.contains("hunter2"));
 }
+
+/// Masked digits are text, and a text under this name is a token: the second pass took what the first had left.
+#[test]
+fn a_number_that_masking_turns_into_text_is_judged_by_its_name_at_once() {
+    check_json(r#"{"token":[-3643637856712321082]}"#, r#"{"token":["[redacted:token]"]}"#);
+    check_json(
+        r#"{"env":[{"name":"DB_PASSWORD","value":"3643637856712321082"}]}"#,
+        r#"{"env":[{"name":"DB_PASSWORD","value":"[redacted:credential]"}]}"#,
+    );
+}
