@@ -1,13 +1,12 @@
 //! Killed without warning: what was confirmed is there, once.
 
-use crate::service::{Service, client, json, until};
+use crate::service::{Service, client, json, setting, until};
 
 /// Rounds in the ordinary run; `BARTIZAN_ROUNDS=20 cargo test --test it crash` runs more.
 const ROUNDS: usize = 3;
 
-#[expect(clippy::disallowed_methods, reason = "a test's size is no setting of the program")]
 fn rounds() -> usize {
-    std::env::var("BARTIZAN_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
+    setting("BARTIZAN_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
 }
 
 /// A batch of audit events, as an API server posts it.

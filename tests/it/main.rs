@@ -4,6 +4,7 @@
 mod cli;
 mod crash;
 mod demo;
+mod live_s3;
 mod service;
 mod tidy;
 mod tls;

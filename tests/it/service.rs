@@ -8,6 +8,12 @@ use std::time::Duration;
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bartizan");
 
+/// A test's own setting: how much it does, and against what.
+#[expect(clippy::disallowed_methods, reason = "a test's size is no setting of the program")]
+pub(crate) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// A service on a data folder; killed when dropped.
 pub(crate) struct Service {
     child: Child,
@@ -71,7 +77,7 @@ pub(crate) async fn json(request: reqwest::RequestBuilder) -> (u16, serde_json::
 /// Asks again and again until the answer is right, or fails with the last one.
 pub(crate) async fn until(client: &reqwest::Client, url: &str, is_right: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
     let mut last = serde_json::Value::Null;
-    for _ in 0..200 {
+    for _ in 0..1_800 {
         last = json(client.get(url)).await.1;
         if is_right(&last) {
             return last;

@@ -1,0 +1,109 @@
+//! Against a real S3 server: `LIVE=1 BARTIZAN_LIVE_S3='ENDPOINT KEY SECRET REGION' cargo test --test it live_`.
+
+use std::path::Path;
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
+use aws_sdk_s3::primitives::ByteStream;
+
+use crate::service::{Service, client, json, setting, until};
+
+/// Objects of the ordinary live run; `BARTIZAN_OBJECTS=2000` is the full one.
+const OBJECTS: usize = 400;
+const EVENTS_EACH: usize = 25;
+
+/// Where the server is and how it is spoken to.
+struct Server {
+    endpoint: String,
+    key: String,
+    secret: String,
+    region: String,
+}
+
+/// The server under test, or `None` with a word on why not.
+fn server() -> Option<Server> {
+    let live = setting("LIVE").is_some_and(|live| live == "1");
+    let words = setting("BARTIZAN_LIVE_S3").filter(|_| live)?;
+    let mut words = words.split_whitespace().map(str::to_owned);
+    Some(Server { endpoint: words.next()?, key: words.next()?, secret: words.next()?, region: words.next()? })
+}
+
+/// One object: lines, some with `:` in the key's name as exporters write them.
+fn object(n: usize) -> (String, String) {
+    let line = |event: usize| {
+        format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"{n:08x}-0000-4000-8000-{event:012x}","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/pods/p{event}","verb":"get","user":{{"username":"alice"}},"objectRef":{{"resource":"pods","namespace":"shop","name":"p{event}","apiVersion":"v1"}},"responseStatus":{{"code":200}},"requestReceivedTimestamp":"2026-01-01T00:00:00.{event:06}Z","stageTimestamp":"2026-01-01T00:00:01.{event:06}Z"}}"#
+        )
+    };
+    let lines: Vec<String> = (0..EVENTS_EACH).map(line).collect();
+    (format!("AUDIT/cat1/2026-01-01-00:{:02}:{:02}-{n:05}", n / 60 % 60, n % 60), lines.join("\n"))
+}
+
+async fn fill(server: &Server, bucket: &str, objects: usize) {
+    let credentials = Credentials::new(&server.key, &server.secret, None, None, "test");
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(server.region.clone()))
+        .endpoint_url(&server.endpoint)
+        .force_path_style(true)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .credentials_provider(credentials)
+        .build();
+    let client = aws_sdk_s3::Client::from_conf(config);
+    client.create_bucket().bucket(bucket).send().await.unwrap();
+    for n in 0..objects {
+        let (key, body) = object(n);
+        client.put_object().bucket(bucket).key(key).body(ByteStream::from(body.into_bytes())).send().await.unwrap();
+    }
+}
+
+fn config(server: &Server, bucket: &str, dir: &Path) -> String {
+    let file = |name: &str, text: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    format!(
+        "[[source]]\nname = \"bucket\"\nkind = \"s3\"\nbucket = \"{bucket}\"\nprefix = \"AUDIT/\"\nendpoint = \"{}\"\nregion = \"{}\"\npath_style = true\naccess_key = \"file:{}\"\nsecret_key = \"file:{}\"\n",
+        server.endpoint,
+        server.region,
+        file("key", &server.key),
+        file("secret", &server.secret),
+    )
+}
+
+#[test]
+fn live_a_bucket_is_read_once_over_two_kills() {
+    let Some(server) = server() else {
+        eprintln!("skipped: needs LIVE=1 and BARTIZAN_LIVE_S3");
+        return;
+    };
+    let objects = setting("BARTIZAN_OBJECTS").and_then(|objects| objects.parse().ok()).unwrap_or(OBJECTS);
+    let events = objects * EVENTS_EACH;
+    let dir = tempfile::tempdir().unwrap();
+    let (runtime, client) = client();
+    runtime.block_on(async {
+        let bucket = format!("bartizan-{}", std::process::id());
+        fill(&server, &bucket, objects).await;
+        let (data, config) = (dir.path().join("data"), config(&server, &bucket, dir.path()));
+        let found = |service: &Service| format!("{}/api/v1/events/search?limit=0", service.url);
+        for part in [8, 2] {
+            let service = Service::start(&data, &config);
+            let seen = until(&client, &found(&service), |answer| answer["total"]["value"].as_u64() >= Some((events / part) as u64)).await;
+            service.kill();
+            let seen = seen["total"]["value"].as_u64().unwrap();
+            eprintln!("killed with {seen} of {events} events visible");
+            assert!(seen < events as u64, "killed while it pulls");
+        }
+        let service = Service::start(&data, &config);
+        until(&client, &found(&service), |answer| answer["total"]["value"] == events).await;
+        // Nothing comes twice by reading on.
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        let total = json(client.get(found(&service))).await.1;
+        assert_eq!(total["total"]["value"], events);
+        for n in [0, objects / 2, objects - 1] {
+            let one = format!("{}/api/v1/events/search?limit=0&query=auditID:{n:08x}*", service.url);
+            assert_eq!(json(client.get(one)).await.1["total"]["value"], EVENTS_EACH, "object {n}");
+        }
+        service.kill();
+    });
+}
