@@ -4,14 +4,19 @@
 //! reject, or as a separator, and the three add up to [`Decoded::bytes_total`]. To add an envelope: a file with its shapes, its
 //! `mod`, and a line in `SHAPES`.
 
+mod aws;
 mod carrier;
 mod event_list;
 mod falco;
 mod hubble;
 mod json_stream;
+mod members;
 mod native;
+mod open;
 mod prefix;
 mod resync;
+mod salvage;
+mod shipper;
 mod sniff;
 #[cfg(test)]
 mod tests;
@@ -21,7 +26,10 @@ use std::sync::Arc;
 use crate::model::{Inflate, InflateLimits, Limits, Magic, Parser, Record, Reject, RejectReason};
 
 use json_stream::Reader;
-use sniff::{Shape, Sniffer};
+use sniff::{Shape, Sniffer, Wrapper};
+
+/// Every envelope whose object has a shape of its own, asked before the shapes of records. Shippers that have none are in `shipper`.
+const ENVELOPES: &[&[Wrapper]] = &[aws::ENVELOPES];
 
 /// Every shape of a record, by envelope. The first that fits the keys seen so far wins.
 const SHAPES: &[&[Shape]] = &[event_list::SHAPES, native::SHAPES, hubble::SHAPES, falco::SHAPES];
@@ -39,7 +47,9 @@ pub struct DecodeLimits {
     pub rejects_listed_max: usize,
     /// Open lists around a record. Deeper ones are a [`RejectReason::TooDeep`].
     pub lists_max: usize,
-    /// Carriers within carriers.
+    /// Of one envelope around records, in bytes: it is held whole.
+    pub envelope_bytes_max: usize,
+    /// Envelopes within envelopes.
     pub carriers_max: usize,
 }
 
@@ -51,7 +61,8 @@ impl Default for DecodeLimits {
             records_max: 100_000,
             rejects_listed_max: 10_000,
             lists_max: 64,
-            carriers_max: 4,
+            envelope_bytes_max: 32 << 20,
+            carriers_max: 6,
         }
     }
 }
@@ -103,46 +114,13 @@ struct Core {
     limits: DecodeLimits,
     parser: Parser,
     sniffer: Sniffer,
-}
-
-/// Decodes payloads. Holds buffers; one per thread.
-#[derive(Debug)]
-pub struct Decoder {
-    core: Core,
     inflate: Option<Arc<dyn Inflate>>,
 }
 
-impl Decoder {
-    /// With these limits. Without an `inflate`, compressed payloads are rejects.
-    pub fn new(limits: DecodeLimits, inflate: Option<Arc<dyn Inflate>>) -> Self {
-        let parser = Parser::new(limits.record.clone());
-        Self { core: Core { limits, parser, sniffer: Sniffer::new(SHAPES) }, inflate }
-    }
-
-    /// Decodes a whole payload and appends to `out`. Offsets are those of the decompressed payload.
-    pub fn decode(&mut self, payload: &[u8], out: &mut Decoded) {
-        out.rejects_listed_max = self.core.limits.rejects_listed_max;
-        if !matches!(Magic::of(payload), Magic::Compressed(_)) || self.inflate.is_none() {
-            self.read_whole(payload, out);
-            return;
-        }
-        let (bytes, fault) = self.expand(payload);
-        match fault {
-            Some((reason, _)) if bytes.is_empty() => {
-                out.bytes_total += payload.len() as u64;
-                out.reject(0, payload.len() as u64, reason, "nothing of the compressed payload could be read");
-            }
-            Some((reason, layer)) => {
-                self.read_whole(&bytes, out);
-                out.reject(bytes.len() as u64, 0, reason, format!("compression layer {layer} could not be read further"));
-            }
-            None => self.read_whole(&bytes, out),
-        }
-    }
-
+impl Core {
     /// Takes compression off, layer by layer. What could be read comes with the fault that ended it.
     fn expand(&self, payload: &[u8]) -> (Vec<u8>, Option<(RejectReason, usize)>) {
-        let limits = &self.core.limits.inflate;
+        let limits = &self.limits.inflate;
         // The ratio is asked over all layers together, so that nesting does not multiply it.
         let limits = InflateLimits { decoded_bytes_max: limits.allowed_bytes(payload.len() as u64), ..*limits };
         let mut bytes = Vec::new();
@@ -161,6 +139,41 @@ impl Decoder {
             }
         }
         (bytes, None)
+    }
+}
+
+/// Decodes payloads. Holds buffers; one per thread.
+#[derive(Debug)]
+pub struct Decoder {
+    core: Core,
+}
+
+impl Decoder {
+    /// With these limits. Without an `inflate`, compressed payloads are rejects.
+    pub fn new(limits: DecodeLimits, inflate: Option<Arc<dyn Inflate>>) -> Self {
+        let parser = Parser::new(limits.record.clone());
+        Self { core: Core { limits, parser, sniffer: Sniffer::new(ENVELOPES, SHAPES), inflate } }
+    }
+
+    /// Decodes a whole payload and appends to `out`. Offsets are those of the decompressed payload.
+    pub fn decode(&mut self, payload: &[u8], out: &mut Decoded) {
+        out.rejects_listed_max = self.core.limits.rejects_listed_max;
+        if !matches!(Magic::of(payload), Magic::Compressed(_)) || self.core.inflate.is_none() {
+            self.read_whole(payload, out);
+            return;
+        }
+        let (bytes, fault) = self.core.expand(payload);
+        match fault {
+            Some((reason, _)) if bytes.is_empty() => {
+                out.bytes_total += payload.len() as u64;
+                out.reject(0, payload.len() as u64, reason, "nothing of the compressed payload could be read");
+            }
+            Some((reason, layer)) => {
+                self.read_whole(&bytes, out);
+                out.reject(bytes.len() as u64, 0, reason, format!("compression layer {layer} could not be read further"));
+            }
+            None => self.read_whole(&bytes, out),
+        }
     }
 
     fn read_whole(&mut self, bytes: &[u8], out: &mut Decoded) {

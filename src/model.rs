@@ -15,9 +15,10 @@ mod record;
 mod reject;
 mod render;
 mod time;
+mod wrapping;
 
 pub use alert::{Alert, AlertKind, AlertRule, Level, Match, Status, Step};
-pub use doc::{Container, Doc, Leaf, LeafKind, Limits, ParseError, Parser, Path, skip_value};
+pub use doc::{Container, Doc, Leaf, LeafKind, Limits, ParseError, Parser, Path, json_text, skip_value};
 pub use envelope::{Checkpoint, Envelope, EnvelopeKind, Origin, PartitionId, Position, SourceId};
 pub use event::{Event, Facts, Kind, Value, ValueKind};
 pub use field::{Field, FieldRef, FieldType, RESERVED_ROOTS, distance, nearest};
@@ -28,3 +29,4 @@ pub use record::Record;
 pub use reject::{Reject, RejectReason};
 pub use render::{write_compact_json, write_json_string};
 pub use time::{Duration, Timestamp};
+pub use wrapping::{Emitter, Provider, Wrapped, Wrapping};

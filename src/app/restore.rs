@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Event, Kind, Limits, Origin, Parser, PartitionId, Record, SourceId};
+use crate::model::{Event, Kind, Limits, Origin, Parser, PartitionId, Record, SourceId, Wrapped};
 use crate::normalize::Normalizer;
 use crate::store::{Restore, StoredRecord};
 
@@ -28,7 +28,7 @@ impl Restore for Restorer {
             object: Arc::from(stored.object.as_str()),
             received: stored.received,
         });
-        let record = Record { doc, kind: stored.kind, envelope: stored.envelope, offset: stored.offset };
+        let record = Record { doc, kind: stored.kind, envelope: stored.envelope, offset: stored.offset, wrapped: Wrapped::default() };
         Some(self.normalizer.normalize(record, &origin, stored.position))
     }
 }

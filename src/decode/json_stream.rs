@@ -3,11 +3,12 @@
 //! It works on a window of the payload and says how much of it is done with; the rest comes again with more behind it. What it decides
 //! depends on the bytes alone and never on where a window ended.
 
+use super::open::{Around, Opening};
 use super::prefix::{self, prefix_len};
 use super::resync::{Found, Resync};
-use super::sniff::{Verdict, blank};
-use super::{Core, Decoded};
-use crate::model::{EnvelopeKind, Magic, ParseError, Record, RejectReason, skip_value};
+use super::sniff::{Verdict, Wrapper, blank};
+use super::{Core, Decoded, shipper};
+use crate::model::{Doc, EnvelopeKind, Magic, ParseError, Record, RejectReason, Wrapped, Wrapping, skip_value};
 
 /// Bytes that may be read again after bad values before every byte counts: each bad value is read up to its error and then, for lines, once more.
 const REREAD_BYTES_FREE: u64 = 32 << 20;
@@ -43,8 +44,8 @@ pub(super) struct Reader {
     is_started: bool,
     /// Text wrapping has been taken off the record that comes next.
     is_prefixed: bool,
-    /// Carriers around this reader's payload.
-    carriers: usize,
+    /// The envelopes around this reader's payload.
+    around: Around,
     records_max: Option<usize>,
     ends_in_reject: bool,
 }
@@ -60,10 +61,15 @@ impl Reader {
             reread_bytes: 0,
             is_started: false,
             is_prefixed: false,
-            carriers: 0,
+            around: Around::NONE,
             records_max,
             ends_in_reject: false,
         }
+    }
+
+    /// For a payload within envelopes, which stands there whole.
+    pub(super) fn within(around: Around, records_max: usize) -> Self {
+        Self { around, is_started: true, ..Self::new(Some(records_max)) }
     }
 
     /// Reads what can be read of a window and tells how much of it is done with: all of it, if it is the last.
@@ -109,7 +115,7 @@ impl Reader {
             }
         }
         self.base += at as u64;
-        out.bytes_total += if self.carriers == 0 { at as u64 } else { 0 };
+        out.bytes_total += if self.around.depth == 0 { at as u64 } else { 0 };
         at
     }
 
@@ -229,75 +235,65 @@ impl Reader {
             Verdict::Record(shape) => match core.parser.parse_prefix(value, shape.lift) {
                 Ok((doc, end)) => {
                     out.bytes_records += end as u64;
-                    let envelope = self.envelope(shape.envelope);
-                    out.records.push(Record { doc, kind: shape.kind, envelope, offset });
+                    let (envelope, wrapped) = self.envelope(shape.envelope, &doc);
+                    out.records.push(Record { doc, kind: shape.kind, envelope, offset, wrapped });
                     Step::To(at + end)
                 }
                 Err(error) => self.fail(&error, value, window, at, record_max, is_last),
             },
+            Verdict::Wrapper(wrapper) => {
+                let whole = rest.get(..core.limits.envelope_bytes_max.min(rest.len())).unwrap_or_default();
+                match skip_value(whole, 0) {
+                    Ok(end) => self.wrapper(core, wrapper, whole.get(..end).unwrap_or_default(), at, out),
+                    Err(error) => self.fail(&error, whole, window, at, core.limits.envelope_bytes_max, is_last),
+                }
+            }
             Verdict::List { inner } => self.enter(core, window, at, inner, Frame::Items, out),
             Verdict::Empty { end } => {
                 out.reject(offset, end as u64, RejectReason::Control, "an empty object");
                 Step::To(at + end)
             }
             Verdict::Unknown { end, carried } => {
-                let mut reason = (RejectReason::UnknownShape, "an object of no known shape");
-                for (_, range) in carried {
-                    match self.carried(core, value.get(range).unwrap_or_default(), offset, out) {
-                        Ok(()) => {
-                            out.bytes_records += end as u64;
-                            return Step::To(at + end);
-                        }
-                        Err(RejectReason::TooDeep) => reason = (RejectReason::TooDeep, "carriers are nested deeper than the limit"),
-                        Err(_) => {}
-                    }
+                let mut opening = Opening::new(core, out, &self.around, None, offset);
+                shipper::open(value.get(..end).unwrap_or_default(), &carried, value, &mut opening);
+                match opening.end() {
+                    Ok(_) => out.bytes_records += end as u64,
+                    Err(RejectReason::TooDeep) => out.reject(offset, end as u64, RejectReason::TooDeep, "envelopes are nested deeper than the limit"),
+                    Err(_) => out.reject(offset, end as u64, RejectReason::UnknownShape, "an object of no known shape"),
                 }
-                out.reject(offset, end as u64, reason.0, reason.1);
                 Step::To(at + end)
             }
         }
     }
 
-    fn envelope(&self, of_shape: EnvelopeKind) -> EnvelopeKind {
-        let is_item = self.frames.contains(&Frame::Items);
-        match of_shape {
-            _ if self.carriers > 0 || self.is_prefixed => EnvelopeKind::Carrier,
-            EnvelopeKind::Native if is_item => EnvelopeKind::EventList,
-            envelope => envelope,
+    /// Opens an envelope. One in which nothing is known counts as a whole.
+    fn wrapper(&self, core: &mut Core, wrapper: &Wrapper, value: &[u8], at: usize, out: &mut Decoded) -> Step {
+        let (offset, len) = (self.base + at as u64, value.len() as u64);
+        let mut opening = Opening::new(core, out, &self.around, Some(wrapper.kind), offset);
+        (wrapper.open)(value, &mut opening);
+        match opening.end() {
+            Ok(_) => out.bytes_records += len,
+            Err(reason) => out.reject(offset, len, reason, format!("an envelope ({}) in which nothing is known", wrapper.kind.name())),
         }
+        Step::To(at + value.len())
     }
 
-    /// Reads the records in a value of a carrier: an object or list, or a string of JSON. An error is why there is none.
-    fn carried(&self, core: &mut Core, value: &[u8], offset: u64, out: &mut Decoded) -> Result<(), RejectReason> {
-        let is_text = value.first() == Some(&b'"');
-        let doc = if is_text { Some(core.parser.parse(value, None).map_err(|_| RejectReason::BadJson)?) } else { None };
-        let text = match &doc {
-            Some(doc) => doc.leaves().first().map_or("", |leaf| doc.value(leaf).text).as_bytes(),
-            None => value,
+    /// The envelope of a record, and what it says.
+    fn envelope(&self, of_shape: EnvelopeKind, doc: &Doc) -> (EnvelopeKind, Wrapped) {
+        let is_item = self.frames.contains(&Frame::Items);
+        let envelope = match (self.around.kind, of_shape) {
+            (Some(kind), _) => kind,
+            (None, EnvelopeKind::Native) if self.around.depth > 0 || self.is_prefixed => EnvelopeKind::Carrier,
+            (None, EnvelopeKind::Native) if is_item => EnvelopeKind::EventList,
+            (None, envelope) => envelope,
         };
-        let is_json = matches!(text.get(blank(text, 0)), Some(b'{' | b'['));
-        let is_wrapped = matches!(text.first(), Some(b'0'..=b'9')) && prefix_len(text) > 0;
-        if !is_json && !is_wrapped {
-            return Err(RejectReason::NotARecord);
+        let mut wrapped = self.around.wrapped();
+        if let Some(emitter) = shipper::emitter_beside(doc) {
+            let mut by = wrapped.by.as_deref().cloned().unwrap_or_default();
+            by.refine(&Wrapping { emitter: Some(emitter), ..Wrapping::default() });
+            wrapped.by = Some(by.into());
         }
-        if self.carriers >= core.limits.carriers_max {
-            return Err(RejectReason::TooDeep);
-        }
-        let mut inner = Decoded { rejects_listed_max: out.rejects_listed_max, ..Decoded::default() };
-        let mut reader = Self { carriers: self.carriers + 1, is_started: true, ..Self::new(Some(core.limits.records_max)) };
-        reader.run(core, text, true, &mut inner);
-        reader.finish(&mut inner);
-        if inner.records.is_empty() {
-            let is_deep = inner.rejects.iter().any(|reject| reject.reason == RejectReason::TooDeep);
-            return Err(if is_deep { RejectReason::TooDeep } else { RejectReason::UnknownShape });
-        }
-        out.records.extend(inner.records.into_iter().map(|record| Record { offset, ..record }));
-        // Their bytes are the carrier's, which counts as read.
-        out.rejects_unlisted += inner.rejects_unlisted;
-        for reject in inner.rejects {
-            out.reject(offset, 0, reject.reason, format!("within a carrier: {}", reject.detail));
-        }
-        Ok(())
+        (envelope, wrapped)
     }
 
     /// A value that is no object, on its own: a string may carry a record.
@@ -311,7 +307,10 @@ impl Reader {
             Some(_) => return Err(ParseError { at: after, what: "text follows a value on its line" }),
         }
         let offset = self.base + at as u64;
-        let is_carried = value.first() == Some(&b'"') && self.carried(core, value.get(..end).unwrap_or_default(), offset, out).is_ok();
+        let is_carried = value.first() == Some(&b'"') && {
+            let mut opening = Opening::new(core, out, &self.around, None, offset);
+            opening.value(value.get(..end).unwrap_or_default())
+        };
         if is_carried {
             out.bytes_records += end as u64;
         } else {

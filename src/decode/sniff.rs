@@ -1,8 +1,10 @@
 //! What an object is, by its top-level keys: read in order, values skipped, and no further than it takes to know.
 
+use std::fmt;
 use std::ops::Range;
 
 use super::carrier;
+use super::open::Opening;
 use crate::model::{EnvelopeKind, Kind, ParseError, skip_value};
 
 /// What the value of a telling key must look like.
@@ -37,27 +39,51 @@ pub(super) struct Shape {
     pub(super) lift: Option<&'static str>,
 }
 
-/// A shape with its signs as bits.
+/// An envelope: an object that holds records and is none. Told by its signs like a shape, and before any.
+pub(super) struct Wrapper {
+    pub(super) all: &'static [Sign],
+    pub(super) any: &'static [Sign],
+    pub(super) kind: EnvelopeKind,
+    /// Hands over what the object holds. What it does not hand over is left out.
+    pub(super) open: fn(&[u8], &mut Opening<'_>),
+}
+
+impl fmt::Debug for Wrapper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wrapper").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What signs tell.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Shape(&'static Shape),
+    Wrapper(&'static Wrapper),
+}
+
+/// A shape or envelope with its signs as bits.
 #[derive(Debug)]
 struct Coded {
-    all: u64,
-    any: u64,
-    shape: &'static Shape,
+    all: u128,
+    any: u128,
+    told: Told,
 }
 
 /// The shapes, ready to be asked.
 #[derive(Debug)]
 pub(super) struct Sniffer {
     signs: Vec<Sign>,
-    shapes: Vec<Coded>,
+    coded: Vec<Coded>,
     /// By the first byte of a key: the bits of the signs whose key starts so.
-    by_first: Box<[u64; 256]>,
+    by_first: Box<[u128; 256]>,
 }
 
 /// What an object is.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Record(&'static Shape),
+    /// An envelope.
+    Wrapper(&'static Wrapper),
     /// A list of records: the position after the bracket that opens it.
     List {
         inner: usize,
@@ -74,11 +100,11 @@ pub(super) enum Verdict {
 }
 
 impl Sniffer {
-    /// Codes the tables. At most 64 different signs.
-    pub(super) fn new(tables: &'static [&'static [Shape]]) -> Self {
+    /// Codes the tables. At most 128 different signs.
+    pub(super) fn new(envelopes: &'static [&'static [Wrapper]], tables: &'static [&'static [Shape]]) -> Self {
         let mut signs: Vec<Sign> = Vec::new();
         let mut code = |wanted: &[Sign]| {
-            wanted.iter().fold(0_u64, |bits, sign| {
+            wanted.iter().fold(0_u128, |bits, sign| {
                 let at = signs.iter().position(|known| known == sign).unwrap_or_else(|| {
                     signs.push(*sign);
                     signs.len() - 1
@@ -86,20 +112,21 @@ impl Sniffer {
                 bits | 1 << at
             })
         };
-        let shapes: Vec<Coded> =
-            tables.iter().flat_map(|table| table.iter()).map(|shape| Coded { all: code(shape.all), any: code(shape.any), shape }).collect();
-        let mut by_first = Box::new([0_u64; 256]);
+        let wrappers = envelopes.iter().flat_map(|table| table.iter()).map(|one| (one.all, one.any, Told::Wrapper(one)));
+        let shapes = tables.iter().flat_map(|table| table.iter()).map(|shape| (shape.all, shape.any, Told::Shape(shape)));
+        let coded = wrappers.chain(shapes).map(|(all, any, told)| Coded { all: code(all), any: code(any), told }).collect();
+        let mut by_first = Box::new([0_u128; 256]);
         for (at, sign) in signs.iter().enumerate() {
             by_first[usize::from(sign.key.as_bytes()[0])] |= 1 << at;
         }
-        Self { signs, shapes, by_first }
+        Self { signs, coded, by_first }
     }
 
     /// Tells what the object at the start of the bytes is. An error at the very end of the bytes says that more of them may help; the
     /// verdict on a part of an object is that on the whole.
     pub(super) fn sniff(&self, bytes: &[u8]) -> Result<Verdict, ParseError> {
         let err = |at: usize, what: &'static str| Err(ParseError { at, what });
-        let mut seen = 0_u64;
+        let mut seen = 0_u128;
         let mut carried = Vec::new();
         let mut at = blank(bytes, 1);
         if bytes.get(at) == Some(&b'}') {
@@ -120,9 +147,11 @@ impl Sniffer {
             let found = self.signs_of(key, bytes, start)?;
             if found & !seen != 0 {
                 seen |= found;
-                if let Some(shape) = self.shape_of(seen) {
-                    let is_list = shape.envelope == EnvelopeKind::EventList;
-                    return Ok(if is_list { Verdict::List { inner: start + 1 } } else { Verdict::Record(shape) });
+                match self.told_by(seen) {
+                    Some(Told::Wrapper(wrapper)) => return Ok(Verdict::Wrapper(wrapper)),
+                    Some(Told::Shape(shape)) if shape.envelope == EnvelopeKind::EventList => return Ok(Verdict::List { inner: start + 1 }),
+                    Some(Told::Shape(shape)) => return Ok(Verdict::Record(shape)),
+                    None => {}
                 }
             }
             let end = skip_value(bytes, start)?;
@@ -142,7 +171,7 @@ impl Sniffer {
         }
     }
 
-    fn signs_of(&self, key: &[u8], bytes: &[u8], start: usize) -> Result<u64, ParseError> {
+    fn signs_of(&self, key: &[u8], bytes: &[u8], start: usize) -> Result<u128, ParseError> {
         let mut near = key.first().map_or(0, |first| self.by_first[usize::from(*first)]);
         let mut found = 0;
         while near != 0 {
@@ -161,13 +190,13 @@ impl Sniffer {
                     bytes.get(start + 1..end).is_some_and(|text| text.starts_with(prefix.as_bytes()))
                 }
             };
-            found |= u64::from(is_so) << bit;
+            found |= u128::from(is_so) << bit;
         }
         Ok(found)
     }
 
-    fn shape_of(&self, seen: u64) -> Option<&'static Shape> {
-        self.shapes.iter().find(|coded| seen & coded.all == coded.all && (coded.any == 0 || seen & coded.any != 0)).map(|coded| coded.shape)
+    fn told_by(&self, seen: u128) -> Option<Told> {
+        self.coded.iter().find(|coded| seen & coded.all == coded.all && (coded.any == 0 || seen & coded.any != 0)).map(|coded| coded.told)
     }
 }
 

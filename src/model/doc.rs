@@ -10,7 +10,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use parse::{Limits, ParseError, Parser};
+pub use parse::{Limits, ParseError, Parser, json_text};
 pub use path::Path;
 pub use scan::skip_value;
 

@@ -73,9 +73,44 @@ pub enum EnvelopeKind {
     Hubble,
     /// Elsewhere: a carrier whose record sits in a field of it.
     Carrier,
+    /// AWS CloudWatch Logs: subscriptions, Lambda, Firehose.
+    CloudWatch,
+    /// Azure diagnostic logs: Event Hubs and blobs.
+    AzureDiagnostics,
+    /// Google Cloud Logging's `LogEntry`.
+    GcpLogging,
+    /// Yandex Cloud Logging: trigger batches and `LogEntry`.
+    YandexLogging,
+    /// Yandex Audit Trails.
+    YandexAuditTrails,
+    /// OpenTelemetry logs, as JSON or protobuf.
+    Otlp,
+    /// Splunk's HTTP Event Collector.
+    SplunkHec,
+    /// Syslog, RFC 3164 or 5424.
+    Syslog,
+    /// A container runtime's log file.
+    Cri,
 }
 
 impl EnvelopeKind {
+    /// Every envelope.
+    pub const ALL: [Self; 13] = [
+        Self::Native,
+        Self::EventList,
+        Self::Hubble,
+        Self::Carrier,
+        Self::CloudWatch,
+        Self::AzureDiagnostics,
+        Self::GcpLogging,
+        Self::YandexLogging,
+        Self::YandexAuditTrails,
+        Self::Otlp,
+        Self::SplunkHec,
+        Self::Syslog,
+        Self::Cri,
+    ];
+
     /// As `event.envelope` shows it.
     pub fn name(self) -> &'static str {
         match self {
@@ -83,6 +118,15 @@ impl EnvelopeKind {
             Self::EventList => "event_list",
             Self::Hubble => "hubble",
             Self::Carrier => "carrier",
+            Self::CloudWatch => "cloudwatch",
+            Self::AzureDiagnostics => "azure_diagnostics",
+            Self::GcpLogging => "gcp_logging",
+            Self::YandexLogging => "yandex_logging",
+            Self::YandexAuditTrails => "yandex_audit_trails",
+            Self::Otlp => "otlp",
+            Self::SplunkHec => "splunk_hec",
+            Self::Syslog => "syslog",
+            Self::Cri => "cri",
         }
     }
 }

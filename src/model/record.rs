@@ -1,6 +1,6 @@
 //! What decoding hands to normalising: one record, parsed, with what its wrapping said.
 
-use super::{Doc, EnvelopeKind, Kind};
+use super::{Doc, EnvelopeKind, Kind, Wrapped};
 
 /// One record, out of its wrapping.
 #[derive(Debug, Clone)]
@@ -11,4 +11,5 @@ pub struct Record {
     pub envelope: EnvelopeKind,
     /// Where it starts in the decompressed payload, in bytes.
     pub offset: u64,
+    pub wrapped: Wrapped,
 }

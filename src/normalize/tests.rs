@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{ClusterId, EnvelopeKind, Limits, Parser, PartitionId, SourceId, TenantId};
+use crate::model::{ClusterId, EnvelopeKind, Limits, Parser, PartitionId, SourceId, TenantId, Wrapped};
 
 fn origin() -> Arc<Origin> {
     Arc::new(Origin {
@@ -18,7 +18,13 @@ fn origin() -> Arc<Origin> {
 
 fn record(json: &str, kind: Kind) -> Record {
     let lift = (kind == Kind::Flow).then_some("flow");
-    Record { doc: Parser::new(Limits::default()).parse(json.as_bytes(), lift).unwrap(), kind, envelope: EnvelopeKind::Native, offset: 0 }
+    Record {
+        doc: Parser::new(Limits::default()).parse(json.as_bytes(), lift).unwrap(),
+        kind,
+        envelope: EnvelopeKind::Native,
+        offset: 0,
+        wrapped: Wrapped::default(),
+    }
 }
 
 fn event(json: &str, kind: Kind) -> Event {
@@ -378,7 +384,8 @@ fn shared_samples_are_read_the_same_twice() {
         for text in files.iter().filter_map(|file| std::fs::read_to_string(file).ok()) {
             for line in text.lines().filter(|line| line.starts_with('{')) {
                 let Ok(doc) = parser.parse(line.as_bytes(), (kind == Kind::Flow).then_some("flow")) else { continue };
-                let redacted = redactor.redact(Record { doc, kind, envelope: EnvelopeKind::Native, offset: 0 }, &mut parser);
+                let redacted =
+                    redactor.redact(Record { doc, kind, envelope: EnvelopeKind::Native, offset: 0, wrapped: Wrapped::default() }, &mut parser);
                 let stored = redacted.doc.text().to_owned();
                 let first = normalize(redacted, &origin(), Position(lines));
                 let second = normalize(record(&stored, kind), &origin(), Position(lines));

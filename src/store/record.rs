@@ -69,7 +69,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<StoredRecord> {
 }
 
 fn envelope_by_name(name: &str) -> Option<EnvelopeKind> {
-    [EnvelopeKind::Native, EnvelopeKind::EventList, EnvelopeKind::Hubble, EnvelopeKind::Carrier].into_iter().find(|kind| kind.name() == name)
+    EnvelopeKind::ALL.into_iter().find(|kind| kind.name() == name)
 }
 
 struct Cursor<'a>(&'a [u8]);

@@ -1,5 +1,6 @@
 //! The only parse there is: iterative, bounded, one pass over the bytes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::scan::{blank, literal, number_end, skip_value, string_end};
@@ -335,6 +336,19 @@ fn span(from: usize, to: usize) -> Span {
 
 fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// The text of a JSON string, quotes and escapes undone; what is not UTF-8 becomes U+FFFD. `None` if this is no whole JSON string.
+pub fn json_text(value: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix(b"\"")?;
+    let (end, has_escape) = string_end(inner, 0).ok().filter(|(end, _)| end + 1 == inner.len())?;
+    let inner = inner.get(..end)?;
+    if !has_escape {
+        return Some(String::from_utf8_lossy(inner));
+    }
+    let mut out = String::with_capacity(inner.len());
+    unescape(inner, 0, inner.len(), &mut out).ok()?;
+    Some(Cow::Owned(out))
 }
 
 /// Undoes the escapes between two positions. A surrogate without its twin becomes U+FFFD.

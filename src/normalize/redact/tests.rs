@@ -1,11 +1,11 @@
 use super::*;
-use crate::model::EnvelopeKind;
+use crate::model::{EnvelopeKind, Wrapped};
 
 fn redact(json: &str, kind: Kind) -> (String, RedactCounts) {
     let mut parser = Parser::default();
     let doc = parser.parse(json.as_bytes(), None).unwrap();
     let mut redactor = Redactor::default();
-    let record = Record { doc, kind, envelope: EnvelopeKind::Native, offset: 0 };
+    let record = Record { doc, kind, envelope: EnvelopeKind::Native, offset: 0, wrapped: Wrapped::default() };
     let once = redactor.redact(record, &mut parser);
     let counts = redactor.counts();
     let text = once.doc.text().to_owned();

@@ -1,0 +1,182 @@
+//! Opening an envelope: what it holds is read by a reader of its own, one level deeper, and what the envelope says goes with every record.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::json_stream::Reader;
+use super::members::text_of;
+use super::prefix::prefix_len;
+use super::salvage::salvage;
+use super::sniff::blank;
+use super::{Core, Decoded};
+use crate::model::{EnvelopeKind, Magic, RejectReason, Timestamp, Wrapped, Wrapping};
+
+/// How a record got here through the envelopes around it.
+#[derive(Debug, Clone)]
+pub(super) struct Around {
+    /// Envelopes within envelopes.
+    pub(super) depth: usize,
+    /// The outermost envelope that has a name of its own.
+    pub(super) kind: Option<EnvelopeKind>,
+    pub(super) by: Option<Arc<Wrapping>>,
+    pub(super) at: Option<Timestamp>,
+    pub(super) is_cut: bool,
+}
+
+impl Around {
+    /// No envelope.
+    pub(super) const NONE: Self = Self { depth: 0, kind: None, by: None, at: None, is_cut: false };
+
+    pub(super) fn wrapped(&self) -> Wrapped {
+        Wrapped { by: self.by.clone(), at: self.at, is_cut: self.is_cut }
+    }
+}
+
+/// What an envelope hands its content to.
+pub(super) struct Opening<'c> {
+    core: &'c mut Core,
+    out: &'c mut Decoded,
+    around: Around,
+    /// Offset of the envelope in the payload: that of everything in it.
+    offset: u64,
+    records: usize,
+    /// Why something in it could not be read.
+    trouble: Option<RejectReason>,
+}
+
+impl<'c> Opening<'c> {
+    pub(super) fn new(core: &'c mut Core, out: &'c mut Decoded, outer: &Around, kind: Option<EnvelopeKind>, offset: u64) -> Self {
+        let around = Around { depth: outer.depth + 1, kind: outer.kind.or(kind), at: None, ..outer.clone() };
+        Self { core, out, around, offset, records: 0, trouble: None }
+    }
+
+    /// What the envelope says of everything that is read from now on.
+    pub(super) fn says(&mut self, wrapping: &Wrapping) {
+        if !wrapping.is_empty() {
+            let mut all = self.around.by.as_deref().cloned().unwrap_or_default();
+            all.refine(wrapping);
+            self.around.by = Some(Arc::new(all));
+        }
+    }
+
+    /// The envelope's time for what is read from now on.
+    pub(super) fn at(&mut self, time: Option<Timestamp>) {
+        self.around.at = time;
+    }
+
+    /// The envelope says itself that what is read from now on was cut.
+    pub(super) fn is_cut(&mut self, is_cut: bool) {
+        self.around.is_cut = is_cut;
+    }
+
+    /// Reads a JSON value: an object or list as it stands, a string by its text. Says whether there was a record in it.
+    pub(super) fn value(&mut self, value: &[u8]) -> bool {
+        match value.first() {
+            Some(b'{' | b'[') => self.read(value),
+            Some(b'"') => text_of(value).is_some_and(|text| self.text(&text)),
+            _ => false,
+        }
+    }
+
+    /// Reads text that may be, or start with a known prefix of, JSON. What is cut within is closed and read as far as it goes.
+    pub(super) fn text(&mut self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let is_json = matches!(bytes.get(blank(bytes, 0)), Some(b'{' | b'[' | b'"'));
+        let is_wrapped = matches!(bytes.first(), Some(b'0'..=b'9' | b'<')) && prefix_len(bytes) > 0;
+        if !is_json && !is_wrapped {
+            return false;
+        }
+        if self.read(bytes) {
+            return true;
+        }
+        let Some(closed) = is_json.then(|| salvage(text)).flatten() else { return false };
+        let was_cut = std::mem::replace(&mut self.around.is_cut, true);
+        let found = self.read(closed.as_bytes());
+        self.around.is_cut = was_cut;
+        found
+    }
+
+    /// Reads what a string has in base64, compressed or not.
+    pub(super) fn base64(&mut self, value: &[u8]) -> bool {
+        let Some(text) = text_of(value) else { return false };
+        let Ok(bytes) = STANDARD.decode(text.trim_end().as_bytes()) else {
+            self.trouble = Some(RejectReason::BadJson);
+            return false;
+        };
+        self.bytes(&bytes)
+    }
+
+    /// Reads bytes that may be compressed.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> bool {
+        let expanded = match (Magic::of(bytes), self.core.inflate.is_some()) {
+            (Magic::Compressed(_), true) => {
+                let (expanded, fault) = self.core.expand(bytes);
+                if let Some((reason, _)) = fault {
+                    self.trouble = Some(reason);
+                    self.out.reject(self.offset, 0, reason, "within an envelope: compressed data could not be read further");
+                }
+                Cow::Owned(expanded)
+            }
+            _ => Cow::Borrowed(bytes),
+        };
+        self.read(&expanded)
+    }
+
+    /// Nothing is in it by design: a probe, a heartbeat.
+    pub(super) fn control(&mut self) {
+        self.trouble = Some(RejectReason::Control);
+    }
+
+    /// Reads one item of the envelope's list. One in which nothing is known is a counted reject.
+    pub(super) fn item(&mut self, item: &[u8], read: impl FnOnce(&mut Self) -> bool) {
+        self.trouble = None;
+        if !read(self) {
+            let reason = self.trouble.unwrap_or(RejectReason::UnknownShape);
+            let detail = format!("within an envelope: an item of {} bytes in which nothing is known", item.len());
+            self.out.reject(self.offset, 0, reason, detail);
+        }
+    }
+
+    /// Reads a payload within the envelope.
+    fn read(&mut self, payload: &[u8]) -> bool {
+        if self.around.depth > self.core.limits.carriers_max {
+            self.trouble = Some(RejectReason::TooDeep);
+            return false;
+        }
+        let mut inner = Decoded { rejects_listed_max: self.out.rejects_listed_max, ..Decoded::default() };
+        let mut reader = Reader::within(self.around.clone(), self.core.limits.records_max);
+        reader.run(self.core, payload, true, &mut inner);
+        reader.finish(&mut inner);
+        if inner.records.is_empty() {
+            let is_control = inner.rejects.iter().all(|reject| reject.reason == RejectReason::Control) && !inner.rejects.is_empty();
+            let is_deep = inner.rejects.iter().any(|reject| reject.reason == RejectReason::TooDeep);
+            self.trouble = match (is_deep, is_control) {
+                (true, _) => Some(RejectReason::TooDeep),
+                (_, true) => Some(RejectReason::Control),
+                _ => self.trouble.or(Some(RejectReason::UnknownShape)),
+            };
+            return false;
+        }
+        self.records += inner.records.len();
+        let offset = self.offset;
+        self.out.records.extend(inner.records.into_iter().map(|mut record| {
+            record.offset = offset;
+            record
+        }));
+        // Their bytes are the envelope's, which counts as read.
+        self.out.rejects_unlisted += inner.rejects_unlisted;
+        for reject in inner.rejects {
+            let detail = if reject.detail.starts_with("within") { reject.detail } else { format!("within an envelope: {}", reject.detail) };
+            self.out.reject(offset, 0, reject.reason, detail);
+        }
+        true
+    }
+
+    /// How many records came out, or why none did.
+    pub(super) fn end(self) -> Result<usize, RejectReason> {
+        if self.records > 0 { Ok(self.records) } else { Err(self.trouble.unwrap_or(RejectReason::UnknownShape)) }
+    }
+}
