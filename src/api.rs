@@ -2,20 +2,25 @@
 
 mod admin;
 mod alerts;
+mod ask;
 mod auth;
+mod body;
 mod error;
 mod events;
 mod health;
 mod ingest;
 mod openapi;
+mod pace;
 mod patient;
 mod routes;
 pub mod server;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod turns;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -24,28 +29,44 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::Response;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
+pub use body::Held;
 pub use error::Problem;
+pub use pace::Pace;
 
-use crate::model::{ClusterId, SourceId};
+use crate::model::{ClusterId, Kinds, SourceId};
 use crate::store::Searcher;
 use crate::store::catalog::Catalog;
+use body::Room;
+use turns::Turns;
 
 /// Limits of the API; what they guard is in each name.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Of a push, on the wire.
     pub body_bytes_max: usize,
+    /// Of all pushes that are read or worked on. Past it the answer is 429, before a body is read where its length is said.
+    pub bodies_in_flight_bytes_max: usize,
     /// Of any other request.
     pub request_bytes_max: usize,
     /// Searches and aggregations at one time. Past it the answer is 429.
     pub searches_max: usize,
+    /// Of one caller: a token, or all of loopback where none is made. Past it the answer is 429.
+    pub searches_per_principal_max: usize,
+    /// How long a search may take. Then it answers what it has, as `partial`.
+    pub search: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes_max: 32 << 20, request_bytes_max: 64 << 10, searches_max: 16 }
+        Self {
+            body_bytes_max: 32 << 20,
+            bodies_in_flight_bytes_max: 256 << 20,
+            request_bytes_max: 64 << 10,
+            searches_max: 16,
+            searches_per_principal_max: 4,
+            search: Duration::from_secs(10),
+        }
     }
 }
 
@@ -67,11 +88,22 @@ pub enum PushError {
     Unavailable(String),
 }
 
+/// Who pushes, and by which route: what a payload says of either counts for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    pub cluster: Option<ClusterId>,
+    pub source: Option<SourceId>,
+    /// What the route may carry.
+    pub kinds: Kinds,
+}
+
 /// Where pushes go.
 #[async_trait]
 pub trait Ingest: Send + Sync {
+    /// Whether a push would be taken now. Asked before anything of it is read.
+    fn admit(&self) -> Result<(), PushError>;
     /// Takes a body in; once this returns it is durable.
-    async fn push(&self, body: Vec<u8>, cluster: Option<ClusterId>, source: Option<SourceId>) -> Result<Receipt, PushError>;
+    async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError>;
 }
 
 /// What the service says of itself.
@@ -101,7 +133,8 @@ pub struct Api {
     /// Further host names by which it may be addressed then.
     pub hosts: Arc<Vec<String>>,
     pub limits: Limits,
-    searches: Arc<Semaphore>,
+    room: Room,
+    turns: Arc<Turns>,
 }
 
 impl std::fmt::Debug for Api {
@@ -121,16 +154,15 @@ impl Api {
         hosts: Vec<String>,
         limits: Limits,
     ) -> Self {
-        let searches = Arc::new(Semaphore::new(limits.searches_max));
-        Self { searcher, catalog, ingest, service, is_loopback, hosts: Arc::new(hosts), limits, searches }
+        let room = Room::new(limits.bodies_in_flight_bytes_max, limits.body_bytes_max);
+        let turns = Turns::new(limits.searches_max, limits.searches_per_principal_max);
+        Self { searcher, catalog, ingest, service, is_loopback, hosts: Arc::new(hosts), limits, room, turns }
     }
 
     /// Every route, behind authentication.
     pub fn router(self) -> Router {
-        let limits = self.limits.clone();
-        let pushes = routes::pushes().layer(DefaultBodyLimit::max(limits.body_bytes_max));
-        let others = routes::others().layer(DefaultBodyLimit::max(limits.request_bytes_max));
-        pushes
+        let others = routes::others().layer(DefaultBodyLimit::max(self.limits.request_bytes_max));
+        routes::pushes()
             .merge(others)
             .route_layer(middleware::from_fn_with_state(self.clone(), auth::guard))
             .fallback(|| async { Problem::not_found("there is no such route: /api/v1/openapi.json lists them") })

@@ -10,6 +10,7 @@ mod event_list;
 mod falco;
 mod hubble;
 mod json_stream;
+mod kept;
 mod members;
 mod native;
 mod open;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use crate::model::{Inflate, InflateLimits, Limits, Magic, Parser, Record, Reject, RejectReason};
 
 use json_stream::Reader;
+pub use kept::{keep, lift_of};
 use sniff::{Shape, Sniffer, Wrapper};
 
 /// Every envelope whose object has a shape of its own, asked before the shapes of records. Shippers that have none are in `shipper`.
@@ -174,6 +176,12 @@ impl Decoder {
             }
             None => self.read_whole(&bytes, out),
         }
+    }
+
+    /// Reads records as [`keep`] wrote them, and appends to `out`.
+    pub fn decode_kept(&mut self, payload: &[u8], out: &mut Decoded) {
+        out.rejects_listed_max = self.core.limits.rejects_listed_max;
+        kept::read(&self.core, payload, out);
     }
 
     fn read_whole(&mut self, bytes: &[u8], out: &mut Decoded) {

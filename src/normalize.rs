@@ -25,18 +25,22 @@ mod slots;
 #[cfg(test)]
 mod tests;
 mod uri;
+mod workloads;
 
 use std::sync::Arc;
 
 pub use redact::{Class, Edit, RedactCounts, Redactor, apply, edits};
+pub use workloads::{BadWorkload, Workload, Workloads};
 
-use crate::model::{ActId, Event, EventId, Facts, Field, Kind, Origin, Position, Record, Timestamp};
+use crate::model::{ActId, Event, EventId, Facts, Field, Kind, Kinds, Origin, Position, Provider, Record, Timestamp, Wrapping};
 
 /// What a source may carry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Kinds that records of this source may claim; empty allows all. A record of another kind becomes [`Kind::Other`], flagged as forged.
-    pub kinds: Vec<Kind>,
+    /// Kinds that records of this source may claim. A record of another kind becomes [`Kind::Other`], flagged as forged.
+    pub kinds: Kinds,
+    /// Containers whose output may count as another system's word.
+    pub workloads: Arc<Workloads>,
 }
 
 /// Makes events of records. Cheap to make; its tables are shared by all.
@@ -66,51 +70,89 @@ impl Normalizer {
 
     /// The event of a record. Never fails: what a record lacks, or has in an odd type, gives no fact.
     pub fn normalize(&self, record: Record, origin: &Arc<Origin>, position: Position) -> Event {
-        let is_forged = !self.settings.kinds.is_empty() && !self.settings.kinds.contains(&record.kind) && record.kind != Kind::Other;
+        let emitter = record.wrapped.by.as_ref().and_then(|by| by.emitter.as_ref());
+        let speaks = emitter.is_none_or(|emitter| self.settings.workloads.allow(emitter, record.kind));
+        let is_forged = !speaks || !self.settings.kinds.allow(record.kind);
         let kind = if is_forged { Kind::Other } else { record.kind };
-        let place = identity::Place { origin, position, offset: record.offset, kind };
-        let mut facts = Facts::with_capacity();
-        let head = match kind {
-            Kind::K8sAudit => audit::read(&record.doc, &place, &mut facts),
-            Kind::Falco => falco::read(&record.doc, &place, &mut facts),
-            Kind::Flow => hubble::read(&record.doc, &place, &mut facts),
-            Kind::CloudAudit => gke::read(&record.doc, &place, &mut facts),
-            Kind::Policy | Kind::Fim | Kind::Finding | Kind::K8sEvent | Kind::Other => other::read(&record.doc, &place, &mut facts),
-        };
-        let time = head.time.unwrap_or(origin.received);
-        facts.push_text(Field::EventId, &head.id.to_string());
-        facts.push_text(Field::EventKind, kind.name());
-        facts.push_text(Field::EventTime, &time.to_string());
-        facts.push_text(Field::EventIngested, &origin.received.to_string());
-        facts.push_text(Field::EventEnvelope, record.envelope.name());
-        facts.push_text(Field::EventSource, &origin.source.0);
-        facts.push_text(Field::EventOutcome, head.outcome);
-        facts.push_number(Field::EventCount, head.count);
-        facts.push_text(Field::Cluster, origin.cluster.as_str());
-        if head.is_truncated || record.doc.is_cut() || record.doc.is_lossy() {
-            facts.push_bool(Field::EventTruncated, true);
+        event(record, kind, is_forged, origin, position)
+    }
+}
+
+/// The event of a record that was an event before, and was judged then: its kind stands, and so does the flag.
+pub fn again(record: Record, is_forged: bool, origin: &Arc<Origin>, position: Position) -> Event {
+    let kind = record.kind;
+    event(record, kind, is_forged, origin, position)
+}
+
+fn event(record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, position: Position) -> Event {
+    let by = record.wrapped.by.as_deref();
+    let cluster = by.and_then(|by| by.cluster.as_ref()).unwrap_or(&origin.cluster).clone();
+    let place = identity::Place { origin, cluster: &cluster, position, offset: record.offset, kind };
+    let mut facts = Facts::with_capacity();
+    let head = match kind {
+        Kind::K8sAudit => audit::read(&record.doc, &place, &mut facts),
+        Kind::Falco => falco::read(&record.doc, &place, &mut facts),
+        Kind::Flow => hubble::read(&record.doc, &place, &mut facts),
+        Kind::CloudAudit => gke::read(&record.doc, &place, &mut facts),
+        Kind::Policy | Kind::Fim | Kind::Finding | Kind::K8sEvent | Kind::Other => other::read(&record.doc, &place, &mut facts),
+    };
+    let time = head.time.or(record.wrapped.at);
+    let is_time_assumed = time.is_none();
+    let time = time.unwrap_or(origin.received);
+    facts.push_text(Field::EventId, &head.id.to_string());
+    facts.push_text(Field::EventKind, kind.name());
+    facts.push_text(Field::EventTime, &time.to_string());
+    facts.push_text(Field::EventIngested, &origin.received.to_string());
+    facts.push_text(Field::EventEnvelope, record.envelope.name());
+    facts.push_text(Field::EventSource, &origin.source.0);
+    facts.push_text(Field::EventOutcome, head.outcome);
+    facts.push_number(Field::EventCount, head.count);
+    facts.push_text(Field::Cluster, cluster.as_str());
+    if let Some(by) = by {
+        envelope_facts(by, kind, &mut facts);
+    }
+    if head.is_truncated || record.wrapped.is_cut || record.doc.is_cut() || record.doc.is_lossy() {
+        facts.push_bool(Field::EventTruncated, true);
+    }
+    if is_forged {
+        facts.push_bool(Field::EventForgedKind, true);
+    }
+    if is_time_assumed {
+        facts.push_bool(Field::EventTimeAssumed, true);
+    }
+    facts.seal();
+    Event {
+        id: head.id,
+        act: head.act,
+        kind,
+        envelope: record.envelope,
+        tenant: origin.tenant.clone(),
+        cluster,
+        time,
+        origin: Arc::clone(origin),
+        position,
+        offset: record.offset,
+        wrapped: record.wrapped,
+        facts,
+        doc: record.doc,
+    }
+}
+
+/// What the envelope says and the record does not.
+fn envelope_facts(by: &Wrapping, kind: Kind, facts: &mut Facts) {
+    let mut push = |field, text: Option<&str>| {
+        if let Some(text) = text.filter(|text| !text.is_empty() && !facts.has(field)) {
+            facts.push_text(field, text);
         }
-        if is_forged {
-            facts.push_bool(Field::EventForgedKind, true);
-        }
-        if head.time.is_none() {
-            facts.push_bool(Field::EventTimeAssumed, true);
-        }
-        facts.seal();
-        Event {
-            id: head.id,
-            act: head.act,
-            kind,
-            envelope: record.envelope,
-            tenant: origin.tenant.clone(),
-            cluster: origin.cluster.clone(),
-            time,
-            origin: Arc::clone(origin),
-            position,
-            offset: record.offset,
-            facts,
-            doc: record.doc,
-        }
+    };
+    push(Field::CloudProvider, by.provider.map(Provider::name));
+    push(Field::CloudAccount, by.account.as_deref());
+    // What a container printed is about that container, unless it speaks for another system.
+    if let Some(emitter) = by.emitter.as_ref().filter(|_| kind == Kind::Other) {
+        push(Field::K8sNamespace, Some(&emitter.namespace));
+        push(Field::K8sPod, Some(&emitter.pod));
+        push(Field::K8sContainer, Some(&emitter.container));
+        entities::pod(Some(&emitter.namespace), Some(&emitter.pod), facts);
     }
 }
 

@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use frame::Frame;
+pub use frame::{Frame, Packed};
 pub use reader::Reader;
 pub use writer::{AppendError, Recovery, Writer};
 

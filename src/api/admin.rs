@@ -1,12 +1,13 @@
 //! Rules, sources, the ledger and tokens.
 
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::ask::Id;
 use super::{Api, Problem};
 use crate::model::{ClusterId, SourceId};
 use crate::store::tokens::{NewToken, Scope, TokenError};
@@ -17,7 +18,7 @@ pub(super) async fn rules(State(api): State<Api>) -> Json<Value> {
 }
 
 /// One rule by its id.
-pub(super) async fn rule(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn rule(State(api): State<Api>, Id(id): Id) -> Result<Json<Value>, Problem> {
     let rules = api.service.rules();
     let found = rules.iter().find(|rule| rule.get("id").and_then(Value::as_str) == Some(id.as_str()));
     found.cloned().map(Json).ok_or_else(|| Problem::not_found("there is no rule of this id"))
@@ -60,6 +61,6 @@ pub(super) async fn create_token(State(api): State<Api>, asked: Result<Json<Aske
 }
 
 /// Revokes a token.
-pub(super) async fn revoke_token(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn revoke_token(State(api): State<Api>, Id(id): Id) -> Result<Json<Value>, Problem> {
     if api.catalog.tokens().revoke(&id).await? { Ok(Json(json!({"revoked": id}))) } else { Err(Problem::not_found("there is no token of this id")) }
 }

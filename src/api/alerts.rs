@@ -1,18 +1,19 @@
 //! Alerts and their triage.
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::ask::{Id, limit};
 use super::auth::Caller;
 use super::events::{off_runtime, page};
 use super::{Api, Problem};
 use crate::model::{AlertId, Level, Status, Timestamp};
-use crate::store::catalog::{AlertFilter, Patch, PatchError, Stored};
+use crate::store::catalog::{AlertFilter, PAGE_DEFAULT, PAGE_MAX, Patch, PatchError, Stored};
 use crate::store::{SearchAnswer, Total};
 
 /// Which alerts to list.
@@ -26,7 +27,7 @@ pub(super) struct List {
     cluster: Option<crate::model::ClusterId>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-    limit: Option<usize>,
+    limit: Option<i64>,
     cursor: Option<String>,
 }
 
@@ -60,7 +61,8 @@ pub(super) async fn list(State(api): State<Api>, asked: Result<Query<List>, Quer
         to: asked.to,
         ..AlertFilter::default()
     };
-    let page = api.catalog.list(&filter, after, asked.limit.unwrap_or(100)).await?;
+    let limit = limit("limit", asked.limit, PAGE_DEFAULT, &(1..=PAGE_MAX))?;
+    let page = api.catalog.list(&filter, after, limit).await?;
     let next = page.next.map(|cursor| cursor.to_string());
     Ok(Json(serde_json::json!({"alerts": page.alerts.iter().map(value).collect::<Vec<_>>(), "next_cursor": next})))
 }
@@ -71,7 +73,7 @@ async fn stored(api: &Api, text: &str) -> Result<Stored, Problem> {
 }
 
 /// One alert, with its comments.
-pub(super) async fn one(State(api): State<Api>, Path(text): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn one(State(api): State<Api>, Id(text): Id) -> Result<Response, Problem> {
     let stored = stored(&api, &text).await?;
     let mut body = value(&stored);
     body["comments"] = serde_json::to_value(api.catalog.comments(stored.alert.id).await?).unwrap_or_default();
@@ -101,7 +103,7 @@ impl From<PatchError> for Problem {
 pub(super) async fn patch(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(text): Path<String>,
+    Id(text): Id,
     headers: HeaderMap,
     asked: Result<Json<Changes>, JsonRejection>,
 ) -> Result<Response, Problem> {
@@ -128,7 +130,7 @@ pub(super) struct NewComment {
 pub(super) async fn comment(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(text): Path<String>,
+    Id(text): Id,
     asked: Result<Json<NewComment>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let id = id(&text)?;
@@ -138,9 +140,9 @@ pub(super) async fn comment(
 }
 
 /// The events behind an alert, the earliest first.
-pub(super) async fn events(State(api): State<Api>, Path(text): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn events(State(api): State<Api>, Extension(caller): Extension<Caller>, Id(text): Id) -> Result<Response, Problem> {
     let ids = stored(&api, &text).await?.alert.events;
-    let mut hits = off_runtime(&api, move |searcher| ids.iter().map(|id| searcher.get(id)).collect::<Result<Vec<_>, _>>()).await?;
+    let mut hits = off_runtime(&api, &caller, move |searcher, _| ids.iter().map(|id| searcher.get(id)).collect::<Result<Vec<_>, _>>()).await?;
     hits.retain(Option::is_some);
     let mut events: Vec<_> = hits.into_iter().flatten().collect();
     events.sort_by_key(|hit| (hit.time, hit.id));

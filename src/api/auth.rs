@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::routes::{Access, ROUTES};
-use super::{Api, Problem};
+use super::{Api, Problem, body};
 use crate::store::tokens::{Principal, Scope};
 
 /// Who called, for handlers.
@@ -18,30 +18,34 @@ impl Caller {
     pub(super) fn name(&self) -> String {
         self.0.as_ref().map_or_else(|| "local".to_owned(), |principal| principal.name.clone())
     }
+
+    /// By what limits on one caller count: his token, or loopback as a whole.
+    pub(super) fn key(&self) -> &str {
+        self.0.as_ref().map_or("loopback", |principal| principal.token_id.as_str())
+    }
 }
 
 /// Lets a request through to its route, or answers in its place.
 pub(super) async fn guard(State(api): State<Api>, path: MatchedPath, mut request: Request, next: Next) -> Response {
     let access = access(request.method(), path.as_str());
     match admit(&api, access, &request) {
-        Ok(_) if is_too_long(&api, &request) => {
-            let detail = "the body is longer than this route takes";
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_body", detail).into_response()
-        }
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
+        Ok(caller) => match too_large(&api, &request) {
+            Some(problem) => problem.into_response(),
+            None => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+        },
         Err(problem) => problem.into_response(),
     }
 }
 
-/// Whether the request says itself that its body is past the limit: nothing of it is read then.
-fn is_too_long(api: &Api, request: &Request) -> bool {
+/// The request says itself that its body is past the limit: nothing of it is read then.
+fn too_large(api: &Api, request: &Request) -> Option<Problem> {
     let is_push = request.uri().path().starts_with("/ingest/");
     let bytes_max = if is_push { api.limits.body_bytes_max } else { api.limits.request_bytes_max };
     let said = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    said.is_some_and(|bytes| bytes > bytes_max as u64)
+    said.filter(|bytes| *bytes > bytes_max as u64).map(|_| body::too_large(bytes_max))
 }
 
 /// A route that is not in the table is nobody's.

@@ -1,9 +1,10 @@
 //! One error: RFC 9457 `application/problem+json` with a stable `code`.
 
-use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::pace::TooSlow;
 use crate::ports::StoreError;
 use crate::query::QueryError;
 use crate::store::SearchError;
@@ -36,6 +37,20 @@ impl Problem {
 
     pub(super) fn busy(retry_after_s: u64) -> Self {
         Self { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too much at one time: try again") }
+    }
+
+    /// A request that took longer than any may.
+    pub(super) fn timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request took too long")
+    }
+
+    /// Why a body could not be read or understood.
+    pub(super) fn of_body(error: &(dyn std::error::Error + 'static), status: StatusCode, detail: &str) -> Self {
+        if TooSlow::is_cause_of(error) {
+            return Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", TooSlow.to_string());
+        }
+        let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "body_too_large" } else { "bad_body" };
+        Self::new(status, code, detail)
     }
 
     /// The fault is ours: logged here, once, and not told to the caller.
@@ -87,15 +102,9 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<BytesRejection> for Problem {
-    fn from(error: BytesRejection) -> Self {
-        Self::new(error.status(), "bad_body", error.body_text())
-    }
-}
-
 impl From<JsonRejection> for Problem {
     fn from(error: JsonRejection) -> Self {
-        Self::new(error.status(), "bad_body", error.body_text())
+        Self::of_body(&error, error.status(), &error.body_text())
     }
 }
 

@@ -1,19 +1,24 @@
 //! Search over events.
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 
+use super::ask::{Id, limit};
+use super::auth::Caller;
 use super::{Api, Problem};
 use crate::model::{Duration, Event, EventId, FieldRef, Timestamp};
 use crate::query;
 use crate::store::search::LIMIT_MAX;
-use crate::store::{Bucket, Hit, SearchAnswer, SearchError, SearchRequest, Searcher, Total};
+use crate::store::{Bucket, Budget, Hit, SearchAnswer, SearchError, SearchRequest, Searcher, Total};
 
-/// Values of one field in an aggregation.
+/// Events on a page, unless asked otherwise.
+const LIMIT_DEFAULT: usize = 100;
+/// Values of one field in an aggregation, unless asked otherwise, and at most.
+const TOP_SIZE_DEFAULT: usize = 10;
 const TOP_SIZE_MAX: usize = 1_000;
 
 /// What a search asks.
@@ -24,7 +29,7 @@ pub(super) struct Search {
     query: String,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-    limit: Option<usize>,
+    limit: Option<i64>,
     cursor: Option<String>,
 }
 
@@ -33,24 +38,33 @@ impl Search {
         let text = if self.query.trim().is_empty() { "*" } else { self.query.as_str() };
         let mut request = SearchRequest::new(query::parse(text)?);
         (request.from, request.to, request.cursor) = (self.from, self.to, self.cursor);
-        request.limit = self.limit.unwrap_or(100);
-        if request.limit > LIMIT_MAX {
-            return Err(Problem::bad_request("bad_limit", format!("`limit` is at most {LIMIT_MAX}: `cursor` gives the pages after")));
-        }
+        request.limit = limit("limit", self.limit, LIMIT_DEFAULT, &(0..=LIMIT_MAX))?;
         Ok(request)
     }
 }
 
-/// Runs a search off the runtime, if not too many run already.
+/// Ends a search when nobody waits for it any more: the caller went away, or the request took too long.
+struct CancelOnDrop(Budget);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Runs a search off the runtime, if it is the caller's turn. It keeps its turn until it has really ended.
 pub(super) async fn off_runtime<T: Send + 'static>(
     api: &Api,
-    work: impl FnOnce(&Searcher) -> Result<T, SearchError> + Send + 'static,
+    caller: &Caller,
+    work: impl FnOnce(&Searcher, Budget) -> Result<T, SearchError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let permit = api.searches.clone().try_acquire_owned().map_err(|_| Problem::busy(1))?;
+    let turn = api.turns.take(caller.key())?;
+    let budget = Budget::within(api.limits.search);
+    let _cancel = CancelOnDrop(budget.clone());
     let searcher = api.searcher.clone();
     let done = tokio::task::spawn_blocking(move || {
-        let result = work(&searcher);
-        drop(permit);
+        let result = work(&searcher, budget);
+        drop(turn);
         result
     });
     done.await.map_err(|error| Problem::internal(&error))?.map_err(Problem::from)
@@ -87,10 +101,11 @@ pub(super) fn page(answer: &SearchAnswer, took_ms: u128) -> Response {
     json_text(text)
 }
 
-async fn search(api: &Api, asked: Search) -> Result<Response, Problem> {
+async fn search(api: &Api, caller: &Caller, asked: Search) -> Result<Response, Problem> {
     let started = tokio::time::Instant::now();
     let request = asked.request()?;
-    let answer = off_runtime(api, move |searcher| {
+    let answer = off_runtime(api, caller, move |searcher, budget| {
+        let request = SearchRequest { budget, ..request };
         if request.limit > 0 {
             return searcher.search(&request);
         }
@@ -101,19 +116,28 @@ async fn search(api: &Api, asked: Search) -> Result<Response, Problem> {
 }
 
 /// By parameters of the URL.
-pub(super) async fn search_by_url(State(api): State<Api>, asked: Result<Query<Search>, QueryRejection>) -> Result<Response, Problem> {
-    search(&api, asked?.0).await
+pub(super) async fn search_by_url(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    asked: Result<Query<Search>, QueryRejection>,
+) -> Result<Response, Problem> {
+    search(&api, &caller, asked?.0).await
 }
 
 /// By a JSON body.
-pub(super) async fn search_by_body(State(api): State<Api>, asked: Result<Json<Search>, JsonRejection>) -> Result<Response, Problem> {
-    search(&api, asked?.0).await
+pub(super) async fn search_by_body(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    asked: Result<Json<Search>, JsonRejection>,
+) -> Result<Response, Problem> {
+    search(&api, &caller, asked?.0).await
 }
 
 /// One event by its id.
-pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn one(State(api): State<Api>, Extension(caller): Extension<Caller>, Id(id): Id) -> Result<Response, Problem> {
     let id: EventId = id.parse().map_err(|error: crate::model::BadId| Problem::bad_request("bad_id", error.to_string()))?;
-    let hit = off_runtime(&api, move |searcher| searcher.get(&id)).await?.ok_or_else(|| Problem::not_found(format!("there is no event {id}")))?;
+    let hit = off_runtime(&api, &caller, move |searcher, _| searcher.get(&id)).await?;
+    let hit = hit.ok_or_else(|| Problem::not_found(format!("there is no event {id}")))?;
     let mut text = String::new();
     hit.event.write_json(&mut text);
     Ok(json_text(text))
@@ -125,7 +149,7 @@ pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Resul
 struct By {
     time: Option<String>,
     field: Option<String>,
-    size: Option<usize>,
+    size: Option<i64>,
 }
 
 /// What an aggregation asks.
@@ -156,23 +180,28 @@ fn bucket(by: &By) -> Result<Bucket, Problem> {
         }
         (None, Some(field)) => {
             let field = FieldRef::parse(field).map_err(|why| Problem::bad_request("bad_field", why))?;
-            Ok(Bucket::Field { field, size: by.size.unwrap_or(10).min(TOP_SIZE_MAX) })
+            Ok(Bucket::Field { field, size: limit("size", by.size, TOP_SIZE_DEFAULT, &(1..=TOP_SIZE_MAX))? })
         }
         _ => Err(Problem::bad_request("bad_aggregation", "each level is `{\"time\": \"1h\"}` or `{\"field\": …, \"size\": 10}`")),
     }
 }
 
 /// Histograms and top values.
-pub(super) async fn aggregate(State(api): State<Api>, asked: Result<Json<Aggregate>, JsonRejection>) -> Result<Response, Problem> {
+pub(super) async fn aggregate(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    asked: Result<Json<Aggregate>, JsonRejection>,
+) -> Result<Response, Problem> {
     let asked = asked?.0;
     let by = asked.by.iter().map(bucket).collect::<Result<Vec<_>, _>>()?;
     let request = Search { query: asked.query, from: asked.from, to: asked.to, limit: None, cursor: None }.request()?;
-    let (buckets, total, partial) = off_runtime(&api, move |searcher| searcher.aggregate(&request, &by)).await?;
+    let (buckets, total, partial) =
+        off_runtime(&api, &caller, move |searcher, budget| searcher.aggregate(&SearchRequest { budget, ..request }, &by)).await?;
     Ok(Json(serde_json::json!({"buckets": buckets, "total": total, "partial": partial})).into_response())
 }
 
 /// Names of fields.
-pub(super) async fn fields(State(api): State<Api>) -> Result<Response, Problem> {
-    let fields = off_runtime(&api, Searcher::fields).await?;
-    Ok(Json(serde_json::json!({"fields": fields})).into_response())
+pub(super) async fn fields(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Result<Response, Problem> {
+    let (fields, partial) = off_runtime(&api, &caller, |searcher, budget| searcher.fields(&budget)).await?;
+    Ok(Json(serde_json::json!({"fields": fields, "partial": partial})).into_response())
 }

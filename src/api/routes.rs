@@ -1,9 +1,10 @@
 //! The table of routes: what is mounted, who may call it, and what the description says of it.
 
-use axum::Router;
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 
 use super::{Api, admin, alerts, events, health, ingest, openapi};
+use crate::model::{Kind, Kinds};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) struct Route {
     pub(super) summary: &'static str,
     /// Query parameters, each with what it means.
     pub(super) parameters: &'static [(&'static str, &'static str)],
+    /// What a push by it may carry; `None`: it takes no push.
+    pub(super) kinds: Option<Kinds>,
     /// Name of the schema of its JSON body, if it has one.
     pub(super) body: Option<&'static str>,
     /// Name of the schema of its answer, and its media type.
@@ -35,21 +38,21 @@ const SEARCH_PARAMETERS: &[(&str, &str)] = &[
     ("query", "In the query language; everything without it."),
     ("from", "Earliest event time, RFC 3339."),
     ("to", "Latest event time, RFC 3339, not included."),
-    ("limit", "Events in the page: 100, at most 1,000."),
+    ("limit", "Events in the page: 100, from 0 (only the total) to 1,000."),
     ("cursor", "`next_cursor` of the page before."),
 ];
 
 const fn route(method: &'static str, path: &'static str, access: Access, summary: &'static str, answer: &'static str) -> Route {
-    Route { method, path, access, summary, parameters: &[], body: None, answer: (answer, JSON) }
+    Route { method, path, access, summary, parameters: &[], kinds: None, body: None, answer: (answer, JSON) }
 }
 
 /// Every route. What is not here is answered to nobody.
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/", Access::Open, "Where to go from here.", "Object"),
-    push("/ingest/k8s-audit", "Takes audit events: the API server's webhook, or any envelope."),
-    push("/ingest/falco", "Takes Falco alerts: Falco's or falcosidekick's HTTP output."),
-    push("/ingest/hubble", "Takes Hubble flows as JSON lines."),
-    push("/ingest/auto", "Takes anything that is read here; each record says what it is."),
+    push("/ingest/k8s-audit", Kinds::only(Kind::K8sAudit), "Takes audit events: the API server's webhook, or any envelope."),
+    push("/ingest/falco", Kinds::only(Kind::Falco), "Takes Falco alerts: Falco's or falcosidekick's HTTP output."),
+    push("/ingest/hubble", Kinds::only(Kind::Flow), "Takes Hubble flows as JSON lines, and what Hubble says of itself."),
+    push("/ingest/auto", Kinds::ALL, "Takes anything that is read here; each record says what it is."),
     Route { parameters: SEARCH_PARAMETERS, ..route("GET", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
     Route { body: Some("SearchRequest"), ..route("POST", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
     route("GET", "/api/v1/events/{id}", Access::Admin, "One event.", "Event"),
@@ -67,7 +70,7 @@ pub(super) const ROUTES: &[Route] = &[
             ("cluster", "Of this cluster."),
             ("from", "Last seen at or after, RFC 3339."),
             ("to", "First seen before, RFC 3339."),
-            ("limit", "Alerts in the page: 100, at most 1,000."),
+            ("limit", "Alerts in the page: 100, from 1 to 1,000."),
             ("cursor", "`next_cursor` of the page before."),
         ],
         ..route("GET", "/api/v1/alerts", Access::Admin, "Alerts, the last seen first.", "AlertList")
@@ -99,15 +102,15 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/version", Access::Open, "Version of the program.", "Object"),
 ];
 
-const fn push(path: &'static str, summary: &'static str) -> Route {
-    Route { body: Some("Push"), ..route("POST", path, Access::Ingest, summary, "Receipt") }
+/// A route for pushes. A record that claims another kind becomes `other`, flagged as forged.
+const fn push(path: &'static str, kinds: Kinds, summary: &'static str) -> Route {
+    Route { kinds: Some(kinds), body: Some("Push"), ..route("POST", path, Access::Ingest, summary, "Receipt") }
 }
 
 /// The routes whose bodies may be large.
 pub(super) fn pushes() -> Router<Api> {
-    ["/ingest/k8s-audit", "/ingest/falco", "/ingest/hubble", "/ingest/auto"]
-        .into_iter()
-        .fold(Router::new(), |router, path| router.route(path, post(ingest::push)))
+    let rows = ROUTES.iter().filter_map(|route| Some((route.path, route.kinds?)));
+    rows.fold(Router::new(), |router, (path, kinds)| router.route(path, post(ingest::push).layer(Extension(kinds))))
 }
 
 /// All other routes.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::patient::Patient;
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,7 +14,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
-use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+
+use super::pace::paced;
+use super::patient::Patient;
+use super::{Pace, Problem};
 
 /// How connections are held.
 #[derive(Debug, Clone)]
@@ -23,8 +28,8 @@ pub struct ServerLimits {
     pub headers: Duration,
     /// Without a byte in either direction; longer than any request takes.
     pub idle: Duration,
-    /// Between two pieces of a body.
-    pub body_idle: Duration,
+    /// How slowly a body may come.
+    pub pace: Pace,
     pub request: Duration,
     /// After the stop signal.
     pub drain: Duration,
@@ -38,7 +43,7 @@ impl Default for ServerLimits {
             tls_handshake: Duration::from_secs(5),
             headers: Duration::from_secs(10),
             idle: Duration::from_secs(75),
-            body_idle: Duration::from_secs(10),
+            pace: Pace { idle: Duration::from_secs(10), grace: Duration::from_secs(10), bytes_per_s_min: 1 << 10 },
             request: Duration::from_secs(60),
             drain: Duration::from_secs(5),
             http2_streams_max: 100,
@@ -54,9 +59,7 @@ pub async fn serve(
     limits: ServerLimits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let router = router
-        .layer(RequestBodyTimeoutLayer::new(limits.body_idle))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, limits.request));
+    let router = router.layer(middleware::from_fn_with_state((limits.pace, limits.request), in_time));
     let acceptor = tls.map(TlsAcceptor::from);
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
@@ -90,6 +93,15 @@ pub async fn serve(
     }
     drop(listener);
     drop(tokio::time::timeout(limits.drain, graceful.shutdown()).await);
+}
+
+/// One request, which is neither to come too slowly nor to take too long.
+async fn in_time(State((pace, longest)): State<(Pace, Duration)>, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(longest, next.run(request.map(|body| paced(body, pace))));
+    match answer.await {
+        Ok(answer) => answer,
+        Err(_) => super::harden(Problem::timeout().into_response()).await,
+    }
 }
 
 async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {

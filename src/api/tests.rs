@@ -21,8 +21,12 @@ impl Restore for Nothing {
 
 #[async_trait]
 impl Ingest for Nothing {
-    async fn push(&self, body: Vec<u8>, _: Option<ClusterId>, _: Option<SourceId>) -> Result<Receipt, PushError> {
-        Ok(Receipt { accepted: body.len() as u64, rejected: 0 })
+    fn admit(&self) -> Result<(), PushError> {
+        Ok(())
+    }
+
+    async fn push(&self, body: Held, _: Sender) -> Result<Receipt, PushError> {
+        Ok(Receipt { accepted: body.as_ref().len() as u64, rejected: 0 })
     }
 }
 
@@ -114,8 +118,8 @@ async fn answers() {
         let got = fixture.ask(line, headers, body).await;
         assert!(got.starts_with(expected), "{line}: {got}");
     }
-    assert!(fixture.ask("POST /ingest/auto", &[], &"x".repeat(101)).await.starts_with("413 bad_body"));
-    assert!(fixture.ask("POST /ingest/auto", &[("content-length", "99999999")], "").await.starts_with("413 bad_body"));
+    assert!(fixture.ask("POST /ingest/auto", &[], &"x".repeat(101)).await.starts_with("413 body_too_large"));
+    assert!(fixture.ask("POST /ingest/auto", &[("content-length", "99999999")], "").await.starts_with("413 body_too_large"));
     assert!(fixture.ask("DELETE /ingest/auto", &[], "").await.starts_with("405"));
 }
 

@@ -16,7 +16,8 @@ use crate::deliver::{AddressPolicy, SigningSecret, Webhook, WebhookSettings};
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::rule::RuleSet;
 use crate::detect::sigma::Severity;
-use crate::model::{Alert, Duration, Kind, Level, SourceId};
+use crate::model::{Alert, Duration, Kind, Kinds, Level, SourceId};
+use crate::normalize::Workloads;
 use crate::pipeline::{Flow, FlowSettings, Ledger, Worker, WorkerSettings};
 use crate::query::Query;
 use crate::store::catalog::Catalog;
@@ -47,7 +48,7 @@ impl Stores {
         let path = config.store.path.clone();
         std::fs::create_dir_all(&path).with_context(|| format!("cannot create the data directory `{}`", path.display()))?;
         let (settings, log_clock) = (LogSettings::at(path.clone()), clock.clone());
-        let events = tokio::task::spawn_blocking(move || EventLog::open(settings, log_clock, Arc::new(Restorer::default()))).await??;
+        let events = tokio::task::spawn_blocking(move || EventLog::open(settings, log_clock, Arc::new(Restorer))).await??;
         let catalog = Catalog::open(&path, clock.clone(), routes(config)?).await?;
         Ok(Self { events: Arc::new(events), catalog: Arc::new(catalog) })
     }
@@ -110,10 +111,17 @@ pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past:
     }
     let mut kinds = BTreeMap::new();
     for source in config.sources.iter().filter(|source| !source.kinds.is_empty()) {
-        let allowed: Vec<Kind> = source.kinds.iter().filter_map(|kind| Kind::by_name(kind)).collect();
+        let allowed: Kinds = source.kinds.iter().filter_map(|kind| Kind::by_name(kind)).collect();
         kinds.insert(SourceId::from(source.name.as_str()), allowed);
     }
-    let settings = WorkerSettings { kinds, has_past: true, ..WorkerSettings::default() };
+    let mut workloads = BTreeMap::new();
+    for source in config.sources.iter() {
+        if let Some(lines) = &source.workloads {
+            let listed = lines.iter().map(|line| line.parse()).collect::<Result<Workloads, _>>()?;
+            workloads.insert(SourceId::from(source.name.as_str()), Arc::new(listed));
+        }
+    }
+    let settings = WorkerSettings { kinds, workloads, has_past: true, ..WorkerSettings::default() };
     let mut worker = Worker::new(engine, Arc::clone(ledger), Arc::new(Codec), settings);
     if let Some(past) = past {
         warm(&mut worker, past)?;

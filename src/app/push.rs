@@ -2,16 +2,23 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Semaphore;
+
+use crate::api::Sender;
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::decode::{DecodeLimits, Decoded, Decoder};
-use crate::model::{ClusterId, EnvelopeKind, Parser, Record, RejectReason, SourceId, TenantId};
+use crate::decode::{DecodeLimits, Decoded, Decoder, keep};
+use crate::model::{Parser, Record, RejectReason, SourceId, TenantId, Timestamp};
 use crate::normalize::Redactor;
 use crate::pipeline::{Ledger, Outcome};
+use crate::segment::Packed;
 use crate::source::spool::{Spool, SpoolError, Whose};
 
 /// The source that pushes without one of their own come by.
 pub const DEFAULT_SOURCE: &str = "push";
+
+/// Bytes past which a payload of the spool ends and the next one begins.
+const PAYLOAD_BYTES: usize = 16 << 20;
 
 /// How a push ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +36,8 @@ pub struct Door {
     ledger: Arc<Ledger>,
     clock: Clock,
     tools: Arc<Mutex<Vec<Tools>>>,
+    /// Bodies that are expanded, redacted and packed at one time: as many as there are processors. The others wait as they came.
+    places: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -48,7 +57,8 @@ impl Tools {
 impl Door {
     /// In front of this spool.
     pub fn new(spool: Spool, ledger: Arc<Ledger>, clock: Clock) -> Self {
-        Self { spool, ledger, clock, tools: Arc::default() }
+        let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self { spool, ledger, clock, tools: Arc::default(), places: Arc::new(Semaphore::new(places)) }
     }
 
     /// Why nothing will be taken in any more, if so.
@@ -56,20 +66,35 @@ impl Door {
         self.spool.failure()
     }
 
-    /// Takes a body in. What can not be read in it is counted and does not hold back the rest.
-    pub async fn push(&self, body: Vec<u8>, cluster: Option<ClusterId>, source: Option<SourceId>) -> Result<Taken, SpoolError> {
-        let source = source.unwrap_or_else(|| SourceId::from(DEFAULT_SOURCE));
-        let whose = Whose { tenant: TenantId::default(), cluster: cluster.unwrap_or_default(), source: source.clone() };
-        let tools = Arc::clone(&self.tools);
+    /// Whether a push would be taken now. Ask before anything of it is read.
+    pub fn admit(&self) -> Result<(), SpoolError> {
+        self.spool.admit()
+    }
+
+    /// Takes a body in, and drops it as soon as it is packed. What can not be read in it is counted and does not hold back the rest.
+    pub async fn push(&self, body: impl AsRef<[u8]> + Send + 'static, sender: Sender) -> Result<Taken, SpoolError> {
+        let source = sender.source.unwrap_or_else(|| SourceId::from(DEFAULT_SOURCE));
+        let is_bound = sender.cluster.is_some();
+        let whose = Whose {
+            tenant: TenantId::default(),
+            cluster: sender.cluster.unwrap_or_default(),
+            source: source.clone(),
+            kinds: sender.kinds,
+            is_kept: true,
+        };
+        let (tools, received) = (Arc::clone(&self.tools), self.clock.now());
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(SpoolError::Busy) };
         let work = tokio::task::spawn_blocking(move || {
             let mut tools_used = tools.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(Tools::new);
-            let prepared = prepare(&mut tools_used, &body);
+            let prepared = prepare(&mut tools_used, body.as_ref(), &whose, is_bound, received);
             tools.lock().unwrap_or_else(PoisonError::into_inner).push(tools_used);
+            drop((body, place));
             prepared
         });
         let Ok(prepared) = work.await else { return Err(SpoolError::Busy) };
-        if !prepared.payloads.is_empty() {
-            self.spool.push(&whose, self.clock.now(), prepared.payloads).await?;
+        let prepared = prepared?;
+        if !prepared.frames.is_empty() {
+            self.spool.push(prepared.frames).await?;
         }
         // Records are counted when they are read from the spool; what never gets there is counted here.
         let rejected = prepared.rejects.iter().map(|(_, count)| count).sum();
@@ -81,37 +106,42 @@ impl Door {
     }
 }
 
+#[derive(Debug)]
 struct Prepared {
-    payloads: Vec<Vec<u8>>,
+    frames: Vec<Packed>,
     accepted: u64,
     rejects: Vec<(RejectReason, u64)>,
 }
 
-/// The records of a body, redacted, in payloads that the decoder reads again: items of a list stay items of a list.
-fn prepare(tools: &mut Tools, body: &[u8]) -> Prepared {
+/// A sender that stands for one cluster stands for no other: what an envelope says of it does not count.
+fn bind(record: &mut Record, is_bound: bool) {
+    if let Some(by) = record.wrapped.by.as_mut().filter(|by| is_bound && by.cluster.is_some()) {
+        Arc::make_mut(by).cluster = None;
+    }
+}
+
+/// The records of a body, redacted and packed as they are kept.
+fn prepare(tools: &mut Tools, body: &[u8], whose: &Whose, is_bound: bool, received: Timestamp) -> Result<Prepared, SpoolError> {
     let mut decoded = Decoded::default();
     tools.decoder.decode(body, &mut decoded);
     let accepted = decoded.records.len() as u64;
-    let (mut items, mut others) = (Vec::new(), Vec::new());
+    let (mut frames, mut payload) = (Vec::new(), Vec::new());
     for record in decoded.records {
-        let record: Record = tools.redactor.redact(record, &mut tools.parser);
-        let to = if record.envelope == EnvelopeKind::EventList { &mut items } else { &mut others };
-        if !to.is_empty() {
-            to.push(if record.envelope == EnvelopeKind::EventList { b',' } else { b'\n' });
+        let mut record: Record = tools.redactor.redact(record, &mut tools.parser);
+        bind(&mut record, is_bound);
+        keep(&record, &mut payload);
+        if payload.len() > PAYLOAD_BYTES {
+            frames.push(whose.pack(received, &payload)?);
+            payload.clear();
         }
-        to.extend_from_slice(record.doc.text().as_bytes());
     }
-    let mut payloads = Vec::new();
-    if !items.is_empty() {
-        payloads.push([&br#"{"kind":"EventList","items":["#[..], &items, b"]}"].concat());
-    }
-    if !others.is_empty() {
-        payloads.push(others);
+    if !payload.is_empty() {
+        frames.push(whose.pack(received, &payload)?);
     }
     let mut rejects: Vec<(RejectReason, u64)> = decoded.rejects.iter().map(|reject| (reject.reason, 1)).collect();
     // What is past the limit on listed rejects is of the kind that fills it.
     if let Some((_, count)) = rejects.last_mut() {
         *count += decoded.rejects_unlisted;
     }
-    Prepared { payloads, accepted, rejects }
+    Ok(Prepared { frames, accepted, rejects })
 }

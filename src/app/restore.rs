@@ -2,24 +2,23 @@
 
 use std::sync::Arc;
 
-use crate::model::{Event, Kind, Limits, Origin, Parser, PartitionId, Record, SourceId, Wrapped};
-use crate::normalize::Normalizer;
+use crate::decode::lift_of;
+use crate::model::{Event, Limits, Origin, Parser, PartitionId, Record, SourceId};
+use crate::normalize;
 use crate::store::{Restore, StoredRecord};
 
 /// Longer than what a source may send, since redaction can lengthen a record.
 const RECORD_BYTES_MAX: usize = 8 << 20;
 
 /// Restores events for searches.
-#[derive(Debug, Default)]
-pub struct Restorer {
-    normalizer: Normalizer,
-}
+#[derive(Debug)]
+pub struct Restorer;
 
 impl Restore for Restorer {
     fn restore(&self, stored: &StoredRecord) -> Option<Event> {
-        // A flow's members are the record's own, whether it came wrapped or bare.
-        let lift = (stored.kind == Kind::Flow).then_some("flow");
-        let doc = Parser::new(Limits { record_bytes_max: RECORD_BYTES_MAX, ..Limits::default() }).parse(stored.text.as_bytes(), lift).ok()?;
+        let doc = Parser::new(Limits { record_bytes_max: RECORD_BYTES_MAX, ..Limits::default() })
+            .parse(stored.text.as_bytes(), lift_of(stored.kind))
+            .ok()?;
         let origin = Arc::new(Origin {
             tenant: stored.tenant.clone(),
             cluster: stored.cluster.clone(),
@@ -28,7 +27,7 @@ impl Restore for Restorer {
             object: Arc::from(stored.object.as_str()),
             received: stored.received,
         });
-        let record = Record { doc, kind: stored.kind, envelope: stored.envelope, offset: stored.offset, wrapped: Wrapped::default() };
-        Some(self.normalizer.normalize(record, &origin, stored.position))
+        let record = Record { doc, kind: stored.kind, envelope: stored.envelope, offset: stored.offset, wrapped: stored.wrapped.clone() };
+        Some(normalize::again(record, stored.is_forged, &origin, stored.position))
     }
 }

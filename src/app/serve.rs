@@ -13,12 +13,12 @@ use tokio::sync::{mpsc, watch};
 use super::build::{self, Stores};
 use super::push::{DEFAULT_SOURCE, Door};
 use crate::api::server::{self, ServerLimits};
-use crate::api::{Api, Ingest, Limits, PushError, Receipt, Service, tls};
+use crate::api::{Api, Held, Ingest, Limits, PushError, Receipt, Sender, Service, tls};
 use crate::clock::Clock;
 use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
 use crate::detect::rule::{LogSource, RuleSet};
-use crate::model::{Alert, Change, ClusterId, SourceId};
+use crate::model::{Alert, Change, SourceId};
 use crate::pipeline::Ledger;
 use crate::ports::{EventStore, Outbox, Source};
 use crate::source::spool::{self, Spool, SpoolError};
@@ -40,7 +40,8 @@ pub struct Served {
     sources: Vec<Box<dyn Source>>,
     courier: Courier,
     spool: Spool,
-    limits: ServerLimits,
+    /// How connections are held; free to be changed before it runs.
+    pub limits: ServerLimits,
 }
 
 impl std::fmt::Debug for Served {
@@ -86,7 +87,12 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
         rules: Arc::new(described(&rules)),
         catalog: Arc::clone(&stores.catalog),
     });
-    let limits = Limits { body_bytes_max: usize::try_from(config.server.body_bytes_max).unwrap_or(usize::MAX), ..Limits::default() };
+    let limits = Limits {
+        body_bytes_max: usize::try_from(config.server.body_bytes_max).unwrap_or(usize::MAX),
+        bodies_in_flight_bytes_max: usize::try_from(config.server.bodies_in_flight_bytes_max).unwrap_or(usize::MAX),
+        searches_per_principal_max: config.server.searches_per_principal_max as usize,
+        ..Limits::default()
+    };
     let api = Api::new(searcher, Arc::clone(&stores.catalog), state.clone(), state, address.ip().is_loopback(), config.server.hosts.clone(), limits);
     let outbox: Arc<dyn Outbox> = Arc::clone(&stores.catalog) as Arc<dyn Outbox>;
     let courier = Courier::new(outbox, targets, clock.clone(), CourierSettings::default(), note);
@@ -180,12 +186,20 @@ struct State {
 
 #[async_trait]
 impl Ingest for State {
-    async fn push(&self, body: Vec<u8>, cluster: Option<ClusterId>, source: Option<SourceId>) -> Result<Receipt, PushError> {
-        match self.door.push(body, cluster, source).await {
-            Ok(taken) => Ok(Receipt { accepted: taken.accepted, rejected: taken.rejected }),
-            Err(SpoolError::Busy) => Err(PushError::Busy { retry_after_s: 1 }),
-            Err(SpoolError::Failed(error)) => Err(PushError::Unavailable(error.to_string())),
-        }
+    fn admit(&self) -> Result<(), PushError> {
+        self.door.admit().map_err(refusal)
+    }
+
+    async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError> {
+        let taken = self.door.push(body, sender).await.map_err(refusal)?;
+        Ok(Receipt { accepted: taken.accepted, rejected: taken.rejected })
+    }
+}
+
+fn refusal(error: SpoolError) -> PushError {
+    match error {
+        SpoolError::Busy => PushError::Busy { retry_after_s: 1 },
+        SpoolError::Failed(error) => PushError::Unavailable(error.to_string()),
     }
 }
 

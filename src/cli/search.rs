@@ -31,7 +31,7 @@ fn request(args: &SearchArgs) -> anyhow::Result<SearchRequest> {
 fn local(args: &SearchArgs, screen: &Screen) -> anyhow::Result<Exit> {
     let config = service::config(args.config.as_deref())?;
     let mut request = request(args)?;
-    let searcher = EventLog::open_read_only(&config.store.path, std::sync::Arc::new(Restorer::default())).map_err(|error| Failure {
+    let searcher = EventLog::open_read_only(&config.store.path, std::sync::Arc::new(Restorer)).map_err(|error| Failure {
         exit: Exit::Unreadable,
         message: format!("cannot open the store in `{}`: {error}", config.store.path.display()),
     })?;

@@ -8,6 +8,7 @@ use super::report::Problem;
 use super::source::{KindRow, NOTIFIER_COMMON, NOTIFIER_KINDS, SOURCE_COMMON, SOURCE_KINDS};
 use super::{Config, Secret};
 use crate::model::Kind;
+use crate::normalize::Workload;
 
 /// Most sources, notifiers and routes, each: they become labels of metrics and tasks.
 pub const ENTRIES_MAX: usize = 256;
@@ -96,6 +97,12 @@ impl Checker<'_> {
                     &path,
                     format!("`{path}` must be a kind of event ({}), not `{}`", Kind::ALL.map(Kind::name).join(", "), kind.escape_debug()),
                 );
+            }
+            for (at, line) in source.workloads.iter().flatten().enumerate() {
+                if let Err(error) = line.parse::<Workload>() {
+                    let path = format!("source[{index}].workloads[{at}]");
+                    self.problem(&path, format!("`{path}`: {error}"));
+                }
             }
             if source.access_key.is_some() != source.secret_key.is_some() {
                 self.problem(&format!("source[{index}]"), format!("`source[{index}]` needs both `access_key` and `secret_key`, or none"));

@@ -47,7 +47,7 @@ pub struct ServerSettings {
     /// Longest body of a push, in bytes on the wire. Past it the answer is 413.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub body_bytes_max: u64,
-    /// Bytes of pushed bodies held at one time. Past it a push waits, then the answer is 429.
+    /// Bytes of pushed bodies held at one time. Past it the answer is 429, before the body is read.
     #[schemars(range(min = 1, max = 274_877_906_944_u64))]
     pub bodies_in_flight_bytes_max: u64,
     /// Searches one caller may have running. Past it the answer is 429.

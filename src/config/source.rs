@@ -28,6 +28,9 @@ pub struct SourceSettings {
     pub cluster_pattern: Option<String>,
     /// The kinds it may carry; empty: any.
     pub kinds: Vec<String>,
+    /// Containers whose output counts as audit, Falco or flow: `NAMESPACE/POD: KIND`. Unset: the usual installations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workloads: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
     /// Only objects whose key starts so.
@@ -118,7 +121,7 @@ pub(super) struct KindRow {
 }
 
 /// Keys that every source may have.
-pub(super) const SOURCE_COMMON: &[&str] = &["name", "kind", "cluster", "cluster_pattern", "kinds"];
+pub(super) const SOURCE_COMMON: &[&str] = &["name", "kind", "cluster", "cluster_pattern", "kinds", "workloads"];
 
 /// Every kind of source. To add one: a line here, and its defaults in `default.toml`.
 pub(super) const SOURCE_KINDS: &[KindRow] = &[

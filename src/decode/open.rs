@@ -68,6 +68,7 @@ impl<'c> Opening<'c> {
     }
 
     /// The envelope says itself that what is read from now on was cut.
+
     pub(super) fn is_cut(&mut self, is_cut: bool) {
         self.around.is_cut = is_cut;
     }

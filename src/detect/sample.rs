@@ -165,6 +165,7 @@ pub(super) fn event(name: &str, nanos: i64, json: &str) -> Event {
         origin: Arc::new(origin),
         position: Position(0),
         offset: 0,
+        wrapped: Default::default(),
         facts,
         doc,
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterId, Reject, TenantId, Timestamp};
+use super::{ClusterId, Kinds, Reject, TenantId, Timestamp};
 
 /// The configured name of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -144,13 +144,25 @@ pub struct Origin {
     pub received: Timestamp,
 }
 
+/// What the payloads of an envelope are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Each stands for itself.
+    Whole,
+    /// Pieces of one stream, which the partition's next envelopes go on with.
+    Piece,
+    /// Records as the spool keeps them: decoded and redacted already.
+    Kept,
+}
+
 /// What one `next()` of a source gives: payloads of one partition, in order, and the position after them.
 #[derive(Debug, Clone)]
 pub struct Envelope {
     pub origin: Arc<Origin>,
+    /// What its payloads may carry, by the way they came; the worker knows besides what their source may carry.
+    pub kinds: Kinds,
     pub upto: Position,
-    /// The payloads are pieces of one stream, which the partition's next envelopes go on with; else each is whole.
-    pub is_piece: bool,
+    pub form: Form,
     /// The stream of pieces ends with this envelope.
     pub is_last: bool,
     /// Each with its own position.

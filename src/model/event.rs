@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{ActId, ClusterId, Doc, EnvelopeKind, EventId, Field, FieldRef, LeafKind, Origin, Position, TenantId, Timestamp};
+use super::{ActId, ClusterId, Doc, EnvelopeKind, EventId, Field, FieldRef, LeafKind, Origin, Position, TenantId, Timestamp, Wrapped};
 
 /// What an event is a record of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,6 +162,8 @@ pub struct Event {
     pub position: Position,
     /// Offset of the record in the decompressed payload.
     pub offset: u64,
+    /// What its envelopes said.
+    pub wrapped: Wrapped,
     pub facts: Facts,
     pub doc: Doc,
 }

@@ -1,6 +1,6 @@
 //! JSON out: an event as `decode`, `search` and the API show it.
 
-use super::{Event, Field, FieldType, Value, ValueKind};
+use super::{Emitter, Event, Field, FieldType, Value, ValueKind};
 
 /// Writes a JSON string. C1 controls, bidi and zero-width characters are escaped too, so that no value moves a terminal or hides in a page.
 pub fn write_json_string(text: &str, to: &mut String) {
@@ -124,7 +124,18 @@ impl Event {
         write_json_string(&self.origin.object, to);
         to.push_str(",\"partition\":");
         write_json_string(&self.origin.partition.0, to);
-        to.push_str(&format!(",\"position\":{},\"offset\":{}}}", self.position.0, self.offset));
+        to.push_str(&format!(",\"position\":{},\"offset\":{}", self.position.0, self.offset));
+        if let Some(by) = self.wrapped.by.as_deref() {
+            if let Some(stream) = &by.stream {
+                to.push_str(",\"stream\":");
+                write_json_string(stream, to);
+            }
+            if let Some(Emitter { namespace, pod, container }) = &by.emitter {
+                to.push_str(",\"emitter\":");
+                write_json_string(&format!("{namespace}/{pod}/{container}"), to);
+            }
+        }
+        to.push('}');
     }
 }
 

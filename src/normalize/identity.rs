@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::model::{ActId, Doc, EventId, Kind, Origin, Position, Timestamp};
+use crate::model::{ActId, ClusterId, Doc, EventId, Kind, Origin, Position, Timestamp};
 
 /// Where a record stands and whose it is.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     pub(super) origin: &'a Arc<Origin>,
+    pub(super) cluster: &'a ClusterId,
     pub(super) position: Position,
     pub(super) offset: u64,
     pub(super) kind: Kind,
@@ -35,7 +36,7 @@ impl Identity {
         let mut identity = Self(blake3::Hasher::new());
         identity.part(domain);
         identity.part(place.origin.tenant.as_str());
-        identity.part(place.origin.cluster.as_str());
+        identity.part(place.cluster.as_str());
         identity.part(place.kind.name());
         identity
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{ClusterId, EnvelopeKind, Limits, Parser, PartitionId, SourceId, TenantId, Wrapped};
+use crate::model::{ClusterId, EnvelopeKind, Kinds, Limits, Parser, PartitionId, SourceId, TenantId, Wrapped};
 
 fn origin() -> Arc<Origin> {
     Arc::new(Origin {
@@ -298,7 +298,7 @@ fn identity_is_that_of_the_header() {
 
 #[test]
 fn a_kind_that_the_source_may_not_carry_is_flagged() {
-    let normalizer = Normalizer::new(Settings { kinds: vec![Kind::Falco] });
+    let normalizer = Normalizer::new(Settings { kinds: Kinds::only(Kind::Falco), ..Settings::default() });
     let event = normalizer.normalize(record(r#"{"verb":"get"}"#, Kind::K8sAudit), &origin(), Position(0));
     assert_eq!((event.kind, event.fact(Field::EventForgedKind), event.fact(Field::K8sVerb)), (Kind::Other, Some("true"), None));
 }

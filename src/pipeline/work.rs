@@ -8,8 +8,8 @@ use super::ledger::{Ledger, Outcome};
 use crate::decode::{DecodeLimits, Decoded, Decoder, Stream};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
 use crate::detect::engine::Engine;
-use crate::model::{Duration, Envelope, Event, Finding, Inflate, Kind, Origin, Parser, PartitionId, Position, Reject, SourceId, Timestamp};
-use crate::normalize::{Normalizer, RedactCounts, Redactor, Settings};
+use crate::model::{Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Reject, SourceId, Timestamp};
+use crate::normalize::{Normalizer, RedactCounts, Redactor, Settings, Workloads};
 
 /// How far an event's clock may run ahead of ours before the watermark takes the time of receipt instead.
 const FUTURE_MAX: Duration = Duration::minutes(5);
@@ -18,7 +18,9 @@ const FUTURE_MAX: Duration = Duration::minutes(5);
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
     /// Kinds that each source may carry; a source that is not named may carry all.
-    pub kinds: BTreeMap<SourceId, Vec<Kind>>,
+    pub kinds: BTreeMap<SourceId, Kinds>,
+    /// Containers whose output counts as another system's word, by source; for a source that is not named, the usual installations.
+    pub workloads: BTreeMap<SourceId, Arc<Workloads>>,
     /// A source that has been silent for this long no longer holds back the watermark.
     pub idle_after: Duration,
     /// Rejects kept for a report; past it they are counted only.
@@ -30,7 +32,14 @@ pub struct WorkerSettings {
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { kinds: BTreeMap::new(), idle_after: Duration::minutes(5), rejects_kept_max: 10_000, has_past: false, decode: DecodeLimits::default() }
+        Self {
+            kinds: BTreeMap::new(),
+            workloads: BTreeMap::new(),
+            idle_after: Duration::minutes(5),
+            rejects_kept_max: 10_000,
+            has_past: false,
+            decode: DecodeLimits::default(),
+        }
     }
 }
 
@@ -46,15 +55,13 @@ pub struct Worker {
     decoder: Decoder,
     decoded: Decoded,
     redactor: Redactor,
-    normalizers: BTreeMap<SourceId, Normalizer>,
-    any: Normalizer,
     parser: Parser,
     seen: Seen,
     engine: Engine,
     ledger: Arc<Ledger>,
     settings: WorkerSettings,
     /// Readers of payloads that come in pieces.
-    streams: BTreeMap<PartitionId, (Arc<Origin>, Stream)>,
+    streams: BTreeMap<PartitionId, (Arc<Origin>, Kinds, Stream)>,
     /// Latest event time, and when it came, by source.
     latest: BTreeMap<SourceId, (Timestamp, Timestamp)>,
     rejects: Vec<(Arc<Origin>, Reject)>,
@@ -69,13 +76,10 @@ impl fmt::Debug for Worker {
 impl Worker {
     /// With an engine, and counting into a ledger.
     pub fn new(engine: Engine, ledger: Arc<Ledger>, inflate: Arc<dyn Inflate>, settings: WorkerSettings) -> Self {
-        let normalizers = settings.kinds.iter().map(|(source, kinds)| (source.clone(), Normalizer::new(Settings { kinds: kinds.clone() }))).collect();
         Self {
             decoder: Decoder::new(settings.decode.clone(), Some(inflate)),
             decoded: Decoded::default(),
             redactor: Redactor::default(),
-            normalizers,
-            any: Normalizer::default(),
             parser: Parser::new(settings.decode.record.clone()),
             seen: Seen::new(IDS_PER_GENERATION_MAX, settings.has_past),
             engine,
@@ -109,17 +113,20 @@ impl Worker {
         if !envelope.rejects.is_empty() {
             let mut unread = Decoded::default();
             unread.rejects.clone_from(&envelope.rejects);
-            self.absorb(origin, envelope.upto, &mut unread, &mut events);
+            self.absorb(origin, envelope.kinds, envelope.upto, &mut unread, &mut events);
         }
         for (position, payload) in &envelope.payloads {
             let mut decoded = std::mem::take(&mut self.decoded);
-            if envelope.is_piece {
-                let (_, stream) = self.streams.entry(origin.partition.clone()).or_insert_with(|| (Arc::clone(origin), Stream::default()));
-                stream.push(&mut self.decoder, payload, &mut decoded);
-            } else {
-                self.decoder.decode(payload, &mut decoded);
+            match envelope.form {
+                Form::Piece => {
+                    let new = || (Arc::clone(origin), envelope.kinds, Stream::default());
+                    let (.., stream) = self.streams.entry(origin.partition.clone()).or_insert_with(new);
+                    stream.push(&mut self.decoder, payload, &mut decoded);
+                }
+                Form::Whole => self.decoder.decode(payload, &mut decoded),
+                Form::Kept => self.decoder.decode_kept(payload, &mut decoded),
             }
-            self.absorb(origin, *position, &mut decoded, &mut events);
+            self.absorb(origin, envelope.kinds, *position, &mut decoded, &mut events);
             self.decoded = decoded;
         }
         Batch { source: origin.source.clone(), events }
@@ -127,16 +134,16 @@ impl Worker {
 
     /// The last piece of a partition has come: what is left of it becomes events or rejects.
     pub fn end(&mut self, partition: &PartitionId) -> Option<Batch> {
-        let (origin, stream) = self.streams.remove(partition)?;
+        let (origin, kinds, stream) = self.streams.remove(partition)?;
         let mut decoded = std::mem::take(&mut self.decoded);
         let mut events = Vec::new();
         stream.finish(&mut self.decoder, &mut decoded);
-        self.absorb(&origin, Position(0), &mut decoded, &mut events);
+        self.absorb(&origin, kinds, Position(0), &mut decoded, &mut events);
         self.decoded = decoded;
         Some(Batch { source: origin.source.clone(), events })
     }
 
-    fn absorb(&mut self, origin: &Arc<Origin>, position: Position, decoded: &mut Decoded, events: &mut Vec<Event>) {
+    fn absorb(&mut self, origin: &Arc<Origin>, kinds: Kinds, position: Position, decoded: &mut Decoded, events: &mut Vec<Event>) {
         self.ledger.receive(&origin.source, decoded.bytes_total, decoded.records.len() as u64 + decoded.rejects_total());
         // What is past the limit on listed rejects is of the kind that fills it.
         if let Some(last) = decoded.rejects.last().filter(|_| decoded.rejects_unlisted > 0) {
@@ -148,7 +155,8 @@ impl Worker {
                 self.rejects.push((Arc::clone(origin), reject));
             }
         }
-        let normalizer = self.normalizers.get(&origin.source).unwrap_or(&self.any);
+        let kinds = kinds.and(self.settings.kinds.get(&origin.source).copied().unwrap_or_default());
+        let normalizer = Normalizer::new(Settings { kinds, workloads: self.settings.workloads.get(&origin.source).cloned().unwrap_or_default() });
         let mut repeats = 0;
         for record in decoded.records.drain(..) {
             let record = self.redactor.redact(record, &mut self.parser);

@@ -157,6 +157,7 @@ fn event() -> Event {
         origin,
         position: Position(0),
         offset: 0,
+        wrapped: Default::default(),
         facts,
         doc,
     }

@@ -109,16 +109,20 @@ impl FrameHeader {
     }
 }
 
-/// A frame that waits for its number.
+/// A frame that waits for its number, compressed.
 #[derive(Debug)]
-pub(super) struct Packed {
-    pub(super) received: Timestamp,
-    pub(super) flags: u32,
+pub struct Packed {
+    received: Timestamp,
+    flags: u32,
     stored: Vec<u8>,
 }
 
 impl Packed {
-    pub(super) fn new(received: Timestamp, flags: u32, payload: &[u8]) -> io::Result<Self> {
+    /// Compresses a payload, which takes its time: call it off the runtime.
+    ///
+    /// # Errors
+    /// When the payload is longer than [`PAYLOAD_BYTES_MAX`].
+    pub fn new(received: Timestamp, flags: u32, payload: &[u8]) -> io::Result<Self> {
         if payload.len() > PAYLOAD_BYTES_MAX {
             let why = format!("a payload of {} bytes is longer than the limit of {PAYLOAD_BYTES_MAX}", payload.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::frame::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FileHeader, Packed};
 use super::reader::{Cursor, Opened};
 use super::{Options, files, path_of, sync_dir};
-use crate::model::Timestamp;
 
 /// Why frames were not appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,10 +73,7 @@ impl Writer {
 
     /// Appends frames, and returns the number of the first once all are durable. A caller that gives up waiting learns nothing:
     /// they may become durable or not.
-    pub async fn append(&self, frames: Vec<(Timestamp, u32, Vec<u8>)>) -> Result<u64, AppendError> {
-        let packed: io::Result<Vec<Packed>> = frames.iter().map(|(received, flags, payload)| Packed::new(*received, *flags, payload)).collect();
-        drop(frames);
-        let frames = packed.map_err(|error| AppendError::Refused(error.to_string()))?;
+    pub async fn append(&self, frames: Vec<Packed>) -> Result<u64, AppendError> {
         let (done, wait) = oneshot::channel();
         let sent = match &*self.jobs.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(jobs) => jobs.try_send(Job { frames, done }),

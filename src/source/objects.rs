@@ -12,7 +12,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Duration, Timestamp};
-use crate::segment::{AppendError, Options, Reader, Writer};
+use crate::segment::{AppendError, Options, Packed, Reader, Writer};
 
 /// Object versions that one source may know: 16 bytes each in memory. Past it the source stops with an error.
 pub const OBJECTS_MAX: usize = 20_000_000;
@@ -189,7 +189,8 @@ impl Objects {
 
     async fn append(&self, page: &Page, now: Timestamp) -> Result<(), AppendError> {
         let bytes = serde_json::to_vec(page).map_err(|error| AppendError::Refused(error.to_string()))?;
-        self.log.append(vec![(now, 0, bytes)]).await.map(drop)
+        let packed = Packed::new(now, 0, &bytes).map_err(|error| AppendError::Refused(error.to_string()))?;
+        self.log.append(vec![packed]).await.map(drop)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The spool: what is pushed at us becomes a log like any other, durable before the sender hears that it is.
 //!
-//! It holds redacted bytes only. A frame is one line of JSON that says whose payload it is, and the payload.
+//! It holds redacted bytes only. A frame is one line of JSON that says whose payload it is, and the payload: records as they are kept.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{Checkpoint, ClusterId, Envelope, Origin, PartitionId, Position, Reject, RejectReason, SourceId, TenantId, Timestamp};
+use crate::model::{
+    Checkpoint, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, Reject, RejectReason, SourceId, TenantId, Timestamp,
+};
 use crate::ports::{Source, SourceError, StoreError};
-use crate::segment::{self, AppendError, Frame, Options, Reader, Writer};
+use crate::segment::{self, AppendError, Frame, Options, Packed, Reader, Writer};
 
 /// The spool's partition.
 const PARTITION: &str = "spool";
@@ -28,6 +30,23 @@ pub struct Whose {
     pub tenant: TenantId,
     pub cluster: ClusterId,
     pub source: SourceId,
+    /// What the route of the push may carry. Frames of the first builds do not say: anything.
+    #[serde(default)]
+    pub kinds: Kinds,
+    /// The payload has records as they are kept; else, in frames of the first builds, text to be decoded.
+    #[serde(default)]
+    pub is_kept: bool,
+}
+
+impl Whose {
+    /// A frame of one payload, ready to be appended. Compresses it, so call it off the runtime.
+    pub fn pack(&self, received: Timestamp, payload: &[u8]) -> Result<Packed, SpoolError> {
+        let mut frame = serde_json::to_vec(self).unwrap_or_default();
+        frame.reserve_exact(1 + payload.len());
+        frame.push(b'\n');
+        frame.extend_from_slice(payload);
+        Packed::new(received, 0, &frame).map_err(|error| SpoolError::Failed(AppendError::Refused(error.to_string())))
+    }
 }
 
 /// Why a push was not taken.
@@ -57,22 +76,17 @@ impl Spool {
         Ok(Self { dir: dir.to_owned(), writer: Arc::new(writer), bytes_max })
     }
 
-    /// Takes payloads in. Once this returns they are durable, in one piece.
-    pub async fn push(&self, whose: &Whose, received: Timestamp, payloads: Vec<Vec<u8>>) -> Result<(), SpoolError> {
-        if self.writer.bytes() > self.bytes_max {
-            return Err(SpoolError::Busy);
+    /// Whether a push would be taken now. Ask before anything of it is read.
+    pub fn admit(&self) -> Result<(), SpoolError> {
+        if let Some(why) = self.writer.failure() {
+            return Err(SpoolError::Failed(AppendError::Poisoned(why)));
         }
-        let head = serde_json::to_vec(whose).unwrap_or_default();
-        let frames = payloads
-            .into_iter()
-            .map(|payload| {
-                let mut frame = Vec::with_capacity(head.len() + 1 + payload.len());
-                frame.extend_from_slice(&head);
-                frame.push(b'\n');
-                frame.extend_from_slice(&payload);
-                (received, 0, frame)
-            })
-            .collect();
+        if self.writer.bytes() > self.bytes_max { Err(SpoolError::Busy) } else { Ok(()) }
+    }
+
+    /// Takes the frames of one push in. Once this returns they are durable.
+    pub async fn push(&self, frames: Vec<Packed>) -> Result<(), SpoolError> {
+        self.admit()?;
         match self.writer.append(frames).await {
             Ok(_) => Ok(()),
             Err(AppendError::Busy) => Err(SpoolError::Busy),
@@ -157,7 +171,14 @@ fn envelope(frame: Frame, lost: u64) -> Envelope {
         reject("a frame of the spool without its head");
     }
     (0..lost.min(1_000)).for_each(|_| reject("a damaged frame of the spool"));
-    let whose = whose.unwrap_or_else(|| Whose { tenant: TenantId::default(), cluster: ClusterId::default(), source: SourceId::from("push") });
+    let whose = whose.unwrap_or_else(|| Whose {
+        tenant: TenantId::default(),
+        cluster: ClusterId::default(),
+        source: SourceId::from("push"),
+        kinds: Kinds::ALL,
+        is_kept: false,
+    });
+    let form = if whose.is_kept { Form::Kept } else { Form::Whole };
     let origin = Origin {
         tenant: whose.tenant,
         cluster: whose.cluster,
@@ -167,7 +188,8 @@ fn envelope(frame: Frame, lost: u64) -> Envelope {
         received: frame.received,
     };
     let upto = Position(frame.seq + 1);
-    Envelope { origin: Arc::new(origin), upto, is_piece: false, is_last: false, payloads: vec![(Position(frame.seq), payload)], rejects }
+    let kinds = whose.kinds;
+    Envelope { origin: Arc::new(origin), kinds, upto, form, is_last: false, payloads: vec![(Position(frame.seq), payload)], rejects }
 }
 
 /// The spool as a source.
@@ -200,9 +222,20 @@ impl Source for SpoolSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Kind;
 
     fn whose() -> Whose {
-        Whose { tenant: TenantId::default(), cluster: "prod".parse().unwrap(), source: SourceId::from("push") }
+        Whose {
+            tenant: TenantId::default(),
+            cluster: "prod".parse().unwrap(),
+            source: SourceId::from("push"),
+            kinds: Kinds::only(Kind::Falco),
+            is_kept: true,
+        }
+    }
+
+    fn frames(seconds: i64, payload: &str) -> Vec<Packed> {
+        vec![whose().pack(Timestamp::from_seconds(seconds), payload.as_bytes()).unwrap()]
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -212,11 +245,12 @@ mod tests {
         {
             let spool = Spool::open(dir.path(), &checkpoint, BYTES_MAX).unwrap();
             for n in 0..3 {
-                spool.push(&whose(), Timestamp::from_seconds(n), vec![format!("payload {n}").into_bytes()]).await.unwrap();
+                spool.push(frames(n, &format!("payload {n}"))).await.unwrap();
             }
             let mut source = spool.source(&checkpoint).unwrap();
             let first = source.next().await.unwrap().unwrap();
             assert_eq!((first.payloads[0].1.as_slice(), first.upto, first.origin.cluster.as_str()), (&b"payload 0"[..], Position(1), "prod"));
+            assert_eq!((first.kinds, first.form), (Kinds::only(Kind::Falco), Form::Kept));
             checkpoint.advance(&first.origin.partition, first.upto);
             spool.close();
         }
@@ -228,7 +262,7 @@ mod tests {
             checkpoint.advance(&next.origin.partition, next.upto);
         }
         source.commit(&checkpoint).await.unwrap();
-        spool.push(&whose(), Timestamp::from_seconds(9), vec![b"after".to_vec()]).await.unwrap();
+        spool.push(frames(9, "after")).await.unwrap();
         assert_eq!(source.next().await.unwrap().unwrap().payloads[0].1, b"after");
     }
 
@@ -236,8 +270,9 @@ mod tests {
     async fn a_full_spool_asks_to_come_back() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(dir.path(), &Checkpoint::default(), 0).unwrap();
-        let pushed = spool.push(&whose(), Timestamp::default(), vec![b"x".to_vec()]).await;
+        let pushed = spool.push(frames(0, "x")).await;
         assert!(matches!(pushed, Ok(()) | Err(SpoolError::Busy)));
-        assert!(matches!(spool.push(&whose(), Timestamp::default(), vec![b"x".to_vec()]).await, Err(SpoolError::Busy)));
+        assert!(matches!(spool.admit(), Err(SpoolError::Busy)));
+        assert!(matches!(spool.push(frames(0, "x")).await, Err(SpoolError::Busy)));
     }
 }

@@ -15,7 +15,7 @@ use bartizan::decode::{DecodeLimits, Decoded, Decoder};
 use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::pack;
 use bartizan::detect::sigma;
-use bartizan::model::{Checkpoint, ClusterId, Envelope, Event, Limits, Origin, Parser, PartitionId, Position, SourceId, TenantId};
+use bartizan::model::{Checkpoint, ClusterId, Envelope, Event, Form, Kinds, Limits, Origin, Parser, PartitionId, Position, SourceId, TenantId};
 use bartizan::pipeline::{Ledger, Worker, WorkerSettings};
 use bartizan::store::{EventLog, LogSettings};
 
@@ -80,8 +80,9 @@ fn through(payloads: &[Vec<u8>], with_rules: bool, mut each: impl FnMut(Vec<Even
     for (at, payload) in (0..).zip(payloads) {
         let envelope = Envelope {
             origin: Arc::clone(&origin),
+            kinds: Kinds::ALL,
             upto: Position(at + 1),
-            is_piece: false,
+            form: Form::Whole,
             is_last: false,
             payloads: vec![(Position(at), payload.clone())],
             rejects: Vec::new(),
@@ -113,7 +114,7 @@ fn decode(payloads: &[Vec<u8>]) -> u64 {
 
 fn store(payloads: &[Vec<u8>], with_rules: bool) -> (u64, u64) {
     let dir = tempfile::tempdir().unwrap();
-    let log = EventLog::open(LogSettings::at(dir.path()), Clock::System, Arc::new(Restorer::default())).unwrap();
+    let log = EventLog::open(LogSettings::at(dir.path()), Clock::System, Arc::new(Restorer)).unwrap();
     let mut at = 0;
     let events = through(payloads, with_rules, |events| {
         log.append_blocking(&events).unwrap();

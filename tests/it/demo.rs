@@ -10,7 +10,7 @@ use bartizan::codec::Codec;
 use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::pack;
 use bartizan::detect::sigma;
-use bartizan::model::{Alert, ClusterId, Envelope, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
+use bartizan::model::{Alert, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
 use bartizan::pipeline::{Ledger, Worker, WorkerSettings};
 
 /// The alerts of the demo's events with these rules.
@@ -30,7 +30,15 @@ fn alerts(rules: &[(Arc<str>, String)]) -> Vec<Alert> {
     let mut findings = Vec::new();
     for post in posts(now) {
         let payloads = vec![(Position(0), post.body.into_bytes())];
-        let envelope = Envelope { origin: Arc::clone(&origin), upto: Position(0), is_piece: false, is_last: false, payloads, rejects: Vec::new() };
+        let envelope = Envelope {
+            origin: Arc::clone(&origin),
+            kinds: Kinds::ALL,
+            upto: Position(0),
+            form: Form::Whole,
+            is_last: false,
+            payloads,
+            rejects: Vec::new(),
+        };
         let batch = worker.decode(&envelope);
         findings.extend(worker.detect(&batch.events));
     }

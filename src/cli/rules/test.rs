@@ -15,7 +15,7 @@ use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::pack;
 use crate::detect::rule::RuleSet;
 use crate::detect::sigma;
-use crate::model::{Alert, ClusterId, Envelope, Origin, PartitionId, Position, SourceId, Status, TenantId, Timestamp};
+use crate::model::{Alert, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, Status, TenantId, Timestamp};
 use crate::pipeline::{Ledger, Worker, WorkerSettings};
 
 /// What came of the tests of one file.
@@ -89,7 +89,15 @@ fn alerts(rules: &Arc<RuleSet>, case: &Case) -> (Vec<Alert>, u64) {
     let mut findings = Vec::new();
     for (at, record) in (0..).zip(&case.records) {
         let payloads = vec![(Position(at), record.clone())];
-        let envelope = Envelope { origin: Arc::clone(&origin), upto: Position(at), is_piece: false, is_last: false, payloads, rejects: Vec::new() };
+        let envelope = Envelope {
+            origin: Arc::clone(&origin),
+            kinds: Kinds::ALL,
+            upto: Position(at),
+            form: Form::Whole,
+            is_last: false,
+            payloads,
+            rejects: Vec::new(),
+        };
         let batch = worker.decode(&envelope);
         findings.extend(worker.detect(&batch.events));
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::codec::Codec;
 use crate::detect::engine::{Engine, EngineSettings};
-use crate::model::{ClusterId, EventId, Origin, PartitionId, SourceId, TenantId, Timestamp};
+use crate::model::{ClusterId, EventId, Form, Kinds, Origin, PartitionId, SourceId, TenantId, Timestamp};
 use crate::pipeline::WorkerSettings;
 
 /// A source that always has the next envelope ready, so many times.
@@ -33,7 +33,7 @@ impl Source for Busy {
         let record = format!(r#"{{"auditID":"{}","verb":"get","stage":"ResponseComplete"}}"#, self.0);
         let payloads = vec![(Position(self.0), record.into_bytes())];
         let upto = Position(1_000 - self.0);
-        Ok(Some(Envelope { origin: Arc::new(origin), upto, is_piece: false, is_last: false, payloads, rejects: Vec::new() }))
+        Ok(Some(Envelope { origin: Arc::new(origin), kinds: Kinds::ALL, upto, form: Form::Whole, is_last: false, payloads, rejects: Vec::new() }))
     }
 
     async fn commit(&mut self, _upto: &Checkpoint) -> Result<(), SourceError> {

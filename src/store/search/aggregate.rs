@@ -12,7 +12,7 @@ use crate::store::term;
 use super::bits::Bits;
 use super::page::{Fetch, Looks, resolve};
 use super::plan::Planner;
-use super::{SearchError, SearchRequest, Searcher, Total};
+use super::{Budget, SearchError, SearchRequest, Searcher, Total};
 
 /// Groups in an answer, and groups of values that are kept while counting.
 const GROUPS_MAX: usize = 10_000;
@@ -238,11 +238,12 @@ impl Searcher {
         Ok(found.unwrap_or_else(|| folded.chars().filter(|c| !c.is_control()).collect()))
     }
 
-    /// Every field that stored events have: those of the vocabulary with their most frequent values, then native ones by name.
-    pub fn fields(&self) -> Result<Vec<FieldInfo>, SearchError> {
+    /// Every field that stored events have: those of the vocabulary with their most frequent values, then native ones by name. Says besides
+    /// whether the budget ended it early.
+    pub fn fields(&self, budget: &Budget) -> Result<(Vec<FieldInfo>, bool), SearchError> {
         let mut names: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         for part in self.parts_between(i64::MIN, i64::MAX) {
-            for segment in &part.segments {
+            for segment in part.segments.iter().take_while(|_| !budget.is_spent()) {
                 collect_fields(segment, &mut names).map_err(|error| engine_error("list the fields of", &part.dir, error))?;
             }
         }
@@ -258,7 +259,7 @@ impl Searcher {
         };
         let mut fields: Vec<FieldInfo> = names.into_iter().map(info).collect();
         fields.sort_by(|a, b| (a.kind == "native", &a.name).cmp(&(b.kind == "native", &b.name)));
-        Ok(fields)
+        Ok((fields, budget.is_spent()))
     }
 }
 

@@ -44,7 +44,7 @@ impl Restore for Plain {
         });
         let (id, kind, envelope, position, offset) = (stored.id, stored.kind, stored.envelope, stored.position, stored.offset);
         let (tenant, cluster, act) = (stored.tenant.clone(), stored.cluster.clone(), Default::default());
-        Some(Event { id, act, kind, envelope, tenant, cluster, time, origin, position, offset, facts, doc })
+        Some(Event { id, act, kind, envelope, tenant, cluster, time, origin, position, offset, wrapped: stored.wrapped.clone(), facts, doc })
     }
 }
 
@@ -52,6 +52,7 @@ fn event(text: &str) -> Event {
     let stored = StoredRecord {
         id: EventId::of(blake3::Hasher::new().update(text.as_bytes())),
         kind: Kind::Other,
+        is_forged: false,
         envelope: EnvelopeKind::Native,
         tenant: Default::default(),
         cluster: Default::default(),
@@ -60,6 +61,7 @@ fn event(text: &str) -> Event {
         object: "o".to_owned(),
         position: Position(7),
         offset: 3,
+        wrapped: Default::default(),
         received: Timestamp::from_seconds(1),
         text: text.to_owned(),
     };
@@ -320,7 +322,7 @@ fn groups_count_every_event_once_a_value() {
             assert_eq!(value.count, expected as u64, "{}", value.key);
         }
     }
-    let names: HashSet<String> = log.searcher().fields().unwrap().into_iter().map(|field| field.name).collect();
+    let names: HashSet<String> = log.searcher().fields(&Budget::default()).unwrap().0.into_iter().map(|field| field.name).collect();
     assert!(["k8s.verb", "o.a.b", "message"].iter().all(|name| names.contains(*name)), "{names:?}");
 }
 
