@@ -5,6 +5,7 @@ mod alerts;
 mod auth;
 mod error;
 mod events;
+mod format;
 mod health;
 mod ingest;
 mod openapi;

@@ -15,7 +15,8 @@
 //! not print, and one source would fall into two classes by the wording of its rules. The process stands among the evidences.
 //!
 //! What a class requires is always there; where the record does not say it, the name is `unknown`. What is empty is left out. Facts without a home in
-//! the class stand under `unmapped` by the names of the field vocabulary, with the identity of the event; the native record is `raw_data`.
+//! the class, and those that say more than the schema's value for them, stand under `unmapped` by the names of the field vocabulary, with the identity
+//! of the event; the native record is `raw_data`.
 //! `tests/it/ocsf.rs` holds the output to the schema. Nothing here changes an event; it allocates freely, since only output goes this way.
 
 mod alert;
@@ -61,4 +62,9 @@ pub fn write_event(event: &Event, to: &mut String) {
 /// Appends the alert as one line of JSON, without a line end.
 pub fn write_alert(alert: &Alert, to: &mut String) {
     write::object(alert::finding(alert), to);
+}
+
+/// The alert as a value, for an answer that has more around it.
+pub fn alert(alert: &Alert) -> serde_json::Value {
+    alert::finding(alert).into()
 }

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::format::{Asked, AskedBeside, Format};
 use super::{Api, Problem};
 use crate::model::{Duration, Event, EventId, FieldRef, Timestamp};
 use crate::query;
@@ -26,6 +27,7 @@ pub(super) struct Search {
     to: Option<Timestamp>,
     limit: Option<usize>,
     cursor: Option<String>,
+    format: Option<Format>,
 }
 
 impl Search {
@@ -63,21 +65,21 @@ pub(super) fn json_text(text: String) -> Response {
     answer
 }
 
-fn write_events<'e>(events: impl Iterator<Item = &'e Event>, to: &mut String) {
+fn write_events<'e>(events: impl Iterator<Item = &'e Event>, format: Format, to: &mut String) {
     to.push_str("{\"events\":[");
     for (at, event) in events.enumerate() {
         if at > 0 {
             to.push(',');
         }
-        event.write_json(to);
+        format.write_event(event, to);
     }
     to.push(']');
 }
 
 /// A page as the contract has it.
-pub(super) fn page(answer: &SearchAnswer, took_ms: u128) -> Response {
+pub(super) fn page(answer: &SearchAnswer, format: Format, took_ms: u128) -> Response {
     let mut text = String::new();
-    write_events(answer.events.iter().map(|hit: &Hit| &hit.event), &mut text);
+    write_events(answer.events.iter().map(|hit: &Hit| &hit.event), format, &mut text);
     let cursor = serde_json::to_string(&answer.next_cursor).unwrap_or_default();
     let Total { value, exact } = answer.total;
     text.push_str(&format!(
@@ -89,6 +91,7 @@ pub(super) fn page(answer: &SearchAnswer, took_ms: u128) -> Response {
 
 async fn search(api: &Api, asked: Search) -> Result<Response, Problem> {
     let started = tokio::time::Instant::now();
+    let format = asked.format.unwrap_or_default();
     let request = asked.request()?;
     let answer = off_runtime(api, move |searcher| {
         if request.limit > 0 {
@@ -97,7 +100,7 @@ async fn search(api: &Api, asked: Search) -> Result<Response, Problem> {
         let total = searcher.count(&request)?;
         Ok(SearchAnswer { events: Vec::new(), total, next_cursor: None, partial: !total.exact })
     });
-    Ok(page(&answer.await?, started.elapsed().as_millis()))
+    Ok(page(&answer.await?, format, started.elapsed().as_millis()))
 }
 
 /// By parameters of the URL.
@@ -105,17 +108,24 @@ pub(super) async fn search_by_url(State(api): State<Api>, asked: Result<Query<Se
     search(&api, asked?.0).await
 }
 
-/// By a JSON body.
-pub(super) async fn search_by_body(State(api): State<Api>, asked: Result<Json<Search>, JsonRejection>) -> Result<Response, Problem> {
-    search(&api, asked?.0).await
+/// By a JSON body; the format may stand in the URL.
+pub(super) async fn search_by_body(
+    State(api): State<Api>,
+    beside: Result<Query<AskedBeside>, QueryRejection>,
+    asked: Result<Json<Search>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let mut asked = asked?.0;
+    asked.format = asked.format.or(beside?.0.format);
+    search(&api, asked).await
 }
 
 /// One event by its id.
-pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>, asked: Result<Query<Asked>, QueryRejection>) -> Result<Response, Problem> {
+    let format = asked?.0.format;
     let id: EventId = id.parse().map_err(|error: crate::model::BadId| Problem::bad_request("bad_id", error.to_string()))?;
     let hit = off_runtime(&api, move |searcher| searcher.get(&id)).await?.ok_or_else(|| Problem::not_found(format!("there is no event {id}")))?;
     let mut text = String::new();
-    hit.event.write_json(&mut text);
+    format.write_event(&hit.event, &mut text);
     Ok(json_text(text))
 }
 
@@ -166,7 +176,7 @@ fn bucket(by: &By) -> Result<Bucket, Problem> {
 pub(super) async fn aggregate(State(api): State<Api>, asked: Result<Json<Aggregate>, JsonRejection>) -> Result<Response, Problem> {
     let asked = asked?.0;
     let by = asked.by.iter().map(bucket).collect::<Result<Vec<_>, _>>()?;
-    let request = Search { query: asked.query, from: asked.from, to: asked.to, limit: None, cursor: None }.request()?;
+    let request = Search { query: asked.query, from: asked.from, to: asked.to, limit: None, cursor: None, format: None }.request()?;
     let (buckets, total, partial) = off_runtime(&api, move |searcher| searcher.aggregate(&request, &by)).await?;
     Ok(Json(serde_json::json!({"buckets": buckets, "total": total, "partial": partial})).into_response())
 }

@@ -67,7 +67,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// Whose names events and alerts have.
+/// Whose names events and alerts have. Only JSON asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Schema {
     /// The program's own: normalised fields, provenance, the native record.
@@ -106,6 +106,9 @@ pub(super) struct ScanArgs {
     /// How alerts are printed.
     #[arg(long, value_enum, default_value = "table")]
     pub output: Format,
+    /// Whose names alerts have.
+    #[arg(long, value_enum, default_value = "bartizan")]
+    pub format: Schema,
     /// How alerts are put together.
     #[arg(long, value_enum, default_value = "rule")]
     pub group: Group,
@@ -219,6 +222,9 @@ pub(super) struct SearchArgs {
     /// How events are printed.
     #[arg(long, value_enum, default_value = "ndjson")]
     pub output: Format,
+    /// Whose names events have.
+    #[arg(long, value_enum, default_value = "bartizan")]
+    pub format: Schema,
     /// What to look for; `*` is everything.
     #[arg(value_name = "QUERY", default_value = "*")]
     pub query: String,

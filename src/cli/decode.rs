@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::args::{DecodeArgs, Format, Schema};
+use super::args::{DecodeArgs, Format};
 use super::output::{Screen, printable};
 use super::{Exit, Failure};
 use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::detect::engine::Engine;
 use crate::model::{ClusterId, Event, SourceId, TenantId};
-use crate::ocsf;
 use crate::pipeline::{Ledger, Outcome, Worker, WorkerSettings};
 use crate::source::file::{Pieces, Problem, Whose, walk};
 
@@ -143,9 +142,7 @@ fn progress() -> ProgressBar {
 
 /// Runs the command.
 pub(super) fn run(args: &DecodeArgs, _screen: &Screen) -> anyhow::Result<Exit> {
-    if args.output == Format::Table && args.format == Schema::Ocsf {
-        return Err(Failure::usage("`--format ocsf` is JSON: `--output ndjson` or `--output json` goes with it").into());
-    }
+    args.format.check(args.output)?;
     let mut run = Run::new(Engine::new(Arc::default(), crate::detect::engine::EngineSettings::default()));
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut line = String::new();
@@ -171,10 +168,8 @@ pub(super) fn run(args: &DecodeArgs, _screen: &Screen) -> anyhow::Result<Exit> {
                 }
             }
             is_first = false;
-            match (args.output, args.format) {
-                (Format::Table, _) => {}
-                (_, Schema::Bartizan) => event.write_json(&mut line),
-                (_, Schema::Ocsf) => ocsf::write_event(&event, &mut line),
+            if args.output != Format::Table {
+                args.format.write_event(&event, &mut line);
             }
             if args.output != Format::Json {
                 line.push('\n');

@@ -84,7 +84,13 @@ fn resource(entity: &str) -> Option<Object> {
 fn evidence(step: &Step) -> Object {
     let mut data = Object::with("rule", step.rule.as_str());
     data.put("time", step.time.to_string());
-    data.put("matched", serde_json::to_value(&step.matched).unwrap_or_default());
+    let matched = step.matched.iter().map(|found| {
+        let mut matched = Object::with("selection", found.selection.as_str());
+        matched.put("field", found.field.as_str());
+        matched.put("value", found.value.as_str());
+        matched
+    });
+    data.put("matched", matched.filter(|matched| !matched.is_empty()).collect::<Vec<_>>());
     let mut evidence = Object::with("uid", step.event.to_string());
     evidence.put("data", data);
     evidence

@@ -60,7 +60,7 @@ pub(super) fn shape<'e>(draft: &mut Draft<'e>) -> Shape<'e> {
 }
 
 /// What a verb, or a call's name such as `iam.CreateUser`, asks for.
-fn activity(name: &str) -> Choice<'_> {
+pub(super) fn activity(name: &str) -> Choice<'_> {
     let last = name.rsplit(['.', '/', ':']).next().unwrap_or(name);
     let end = last.char_indices().skip(1).find(|(_, c)| c.is_uppercase() || *c == '_').map_or(last.len(), |(at, _)| at);
     let word = last.get(..end).unwrap_or(last).to_ascii_lowercase();

@@ -123,7 +123,7 @@ impl<'e> Draft<'e> {
         if name.is_some() || !user.has("uid") {
             user.put("name", name.unwrap_or(UNKNOWN));
         }
-        user.choose("type", self.take(Field::ActorUserType).map_or(NOT_KNOWN, class::user_type));
+        user.choose("type", self.peek(Field::ActorUserType).map_or(NOT_KNOWN, class::user_type));
         let groups: Vec<Object> = self.take_all(Field::ActorUserGroups).into_iter().map(|name| Object::with("name", name)).collect();
         user.put("groups", groups);
         let mut actor = Object::with("user", user);

@@ -22,11 +22,17 @@ pub(super) fn falco<'e>(draft: &mut Draft<'e>) -> Shape<'e> {
     let mut info = info(draft, rule);
     info.put("data_sources", draft.native("source").map(|source| vec![source]));
     info.put("attacks", attack::list(draft.natives("tags")));
-    let severity = draft.take(Field::PolicySeverity).map_or(class::NOT_KNOWN, class::severity);
+    let severity = draft.peek(Field::PolicySeverity).map_or(class::NOT_KNOWN, class::severity);
     let mut shape = created(&DETECTION_FINDING, severity, info);
     shape.body.put("is_alert", true);
     shape.body.put("evidences", evidences(draft));
-    shape.body.put("device", node(draft));
+    // Falco runs on a node each, and names it; a container's name is not among these.
+    let mut device = node(draft);
+    if device.is_empty() && draft.native("hostname").is_some() {
+        device.put("hostname", draft.native("hostname"));
+        device.choose("type", (1, "Server"));
+    }
+    shape.body.put("device", device);
     shape.body.put("resources", pod(draft).map(|pod| vec![pod]));
     shape
 }

@@ -17,11 +17,11 @@ const VULNERABILITIES_MAX: usize = 1_000;
 pub(super) fn policy<'e>(draft: &mut Draft<'e>) -> Shape<'e> {
     let (policy, rule) = (draft.take(Field::PolicyName), draft.take(Field::PolicyRule));
     let title = rule.or(policy).unwrap_or(UNKNOWN);
-    let severity = severity(draft);
+    let severity = draft.peek(Field::PolicySeverity).map_or(NOT_KNOWN, class::severity);
     let mut shape = created(&COMPLIANCE_FINDING, severity, info(draft, title));
     let mut compliance = Object::with("control", title);
     compliance.put("standards", policy.map(|policy| vec![policy]));
-    compliance.choose("status", draft.take(Field::PolicyResult).map_or(NOT_KNOWN, check_status));
+    compliance.choose("status", draft.peek(Field::PolicyResult).map_or(NOT_KNOWN, check_status));
     shape.body.put("compliance", compliance);
     about(draft, &mut shape);
     shape
@@ -34,16 +34,12 @@ pub(super) fn finding<'e>(draft: &mut Draft<'e>) -> Shape<'e> {
         return policy(draft);
     }
     let title = draft.take(Field::PolicyRule).or_else(|| draft.take(Field::PolicyName)).unwrap_or(UNKNOWN);
-    let severity = severity(draft);
+    let severity = draft.peek(Field::PolicySeverity).map_or(NOT_KNOWN, class::severity);
     let class = if vulnerabilities.is_empty() { &DETECTION_FINDING } else { &VULNERABILITY_FINDING };
     let mut shape = created(class, severity, info(draft, title));
     shape.body.put("vulnerabilities", vulnerabilities);
     about(draft, &mut shape);
     shape
-}
-
-fn severity<'e>(draft: &mut Draft<'e>) -> class::Choice<'e> {
-    draft.take(Field::PolicySeverity).map_or(NOT_KNOWN, class::severity)
 }
 
 /// The object that the finding is about.

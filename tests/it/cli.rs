@@ -82,7 +82,7 @@ fn ingest_and_search() {
 }
 
 /// The shared recordings, where they are.
-fn fixtures() -> Option<PathBuf> {
+pub(crate) fn fixtures() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     ["../shared/fixtures", "../../shared/fixtures"].iter().map(|path| root.join(path)).find(|path| path.is_dir())
 }

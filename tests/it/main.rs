@@ -4,6 +4,7 @@
 mod cli;
 mod crash;
 mod demo;
+mod ocsf;
 mod service;
 mod tidy;
 mod tls;
