@@ -26,7 +26,7 @@ pub(super) fn falco<'e>(draft: &mut Draft<'e>) -> Shape<'e> {
     let mut shape = created(&DETECTION_FINDING, severity, info);
     shape.body.put("is_alert", true);
     shape.body.put("evidences", evidences(draft));
-    // Falco runs on a node each, and names it; a container's name is not among these.
+    // Falco's own word for the machine that it runs on stands in where its rule prints no node.
     let mut device = node(draft);
     if device.is_empty() && draft.native("hostname").is_some() {
         device.put("hostname", draft.native("hostname"));

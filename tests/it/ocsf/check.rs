@@ -165,7 +165,7 @@ impl Check<'_> {
         for (index, observable) in event["observables"].as_array().into_iter().flatten().enumerate() {
             let at = format!("observables[{index}]");
             let name = observable["name"].as_str().unwrap_or_default();
-            let pointer = format!("/{}", name.replace('.', "/").replace('[', "/").replace(']', ""));
+            let pointer = format!("/{}", name.replace(['.', '['], "/").replace(']', ""));
             if event.pointer(&pointer) != observable.get("value") {
                 self.fault(&at, format!("`{name}` does not have the value {}", observable["value"]));
             }
