@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod error;
 mod events;
+mod format;
 mod health;
 mod ingest;
 mod openapi;

@@ -1,7 +1,7 @@
 //! Bartizan: a Kubernetes SIEM. Audit logs, Falco alerts and Hubble flows in; alerts out.
 //!
 //! The layers point down; `tests/it/tidy.rs` holds the table and fails the build on any other import. `model` has the nouns;
-//! the stages from `decode` to `alert` are pure: they do no IO and read no clock.
+//! the stages from `decode` to `ocsf` are pure: they do no IO and read no clock.
 #![forbid(unsafe_code)]
 
 pub mod model;
@@ -11,6 +11,7 @@ pub mod decode;
 pub mod dedupe;
 pub mod detect;
 pub mod normalize;
+pub mod ocsf;
 pub mod query;
 
 #[cfg(feature = "embedded")]

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::ask::{Id, limit};
 use super::auth::Caller;
 use super::events::{off_runtime, page};
+use super::format::{Asked, Format};
 use super::{Api, Problem};
 use crate::model::{AlertId, Level, Status, Timestamp};
 use crate::store::catalog::{AlertFilter, PAGE_DEFAULT, PAGE_MAX, Patch, PatchError, Stored};
@@ -29,14 +30,12 @@ pub(super) struct List {
     to: Option<Timestamp>,
     limit: Option<i64>,
     cursor: Option<String>,
+    #[serde(default)]
+    format: Format,
 }
 
 fn id(text: &str) -> Result<AlertId, Problem> {
     text.parse().map_err(|error: crate::model::BadId| Problem::bad_request("bad_id", error.to_string()))
-}
-
-fn value(stored: &Stored) -> Value {
-    serde_json::to_value(&stored.alert).unwrap_or_default()
 }
 
 fn answer(stored: &Stored, body: &Value) -> Response {
@@ -64,7 +63,8 @@ pub(super) async fn list(State(api): State<Api>, asked: Result<Query<List>, Quer
     let limit = limit("limit", asked.limit, PAGE_DEFAULT, &(1..=PAGE_MAX))?;
     let page = api.catalog.list(&filter, after, limit).await?;
     let next = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(serde_json::json!({"alerts": page.alerts.iter().map(value).collect::<Vec<_>>(), "next_cursor": next})))
+    let alerts: Vec<Value> = page.alerts.iter().map(|stored| asked.format.alert(&stored.alert)).collect();
+    Ok(Json(serde_json::json!({"alerts": alerts, "next_cursor": next})))
 }
 
 async fn stored(api: &Api, text: &str) -> Result<Stored, Problem> {
@@ -73,10 +73,11 @@ async fn stored(api: &Api, text: &str) -> Result<Stored, Problem> {
 }
 
 /// One alert, with its comments.
-pub(super) async fn one(State(api): State<Api>, Id(text): Id) -> Result<Response, Problem> {
+pub(super) async fn one(State(api): State<Api>, Id(text): Id, asked: Result<Query<Asked>, QueryRejection>) -> Result<Response, Problem> {
+    let format = asked?.0.format;
     let stored = stored(&api, &text).await?;
-    let mut body = value(&stored);
-    body["comments"] = serde_json::to_value(api.catalog.comments(stored.alert.id).await?).unwrap_or_default();
+    let mut body = format.alert(&stored.alert);
+    format.add_comments(&api.catalog.comments(stored.alert.id).await?, &mut body);
     Ok(answer(&stored, &body))
 }
 
@@ -116,7 +117,7 @@ pub(super) async fn patch(
         Some(tag) => Some(tag.trim_matches('"').parse().map_err(|_| Problem::bad_request("bad_etag", "`If-Match` is the ETag of an answer"))?),
     };
     let stored = api.catalog.patch(id(&text)?, &Patch { who: caller.name(), status: asked.status, comment: asked.comment, if_match }).await?;
-    Ok(answer(&stored, &value(&stored)))
+    Ok(answer(&stored, &Format::Bartizan.alert(&stored.alert)))
 }
 
 /// A comment.
@@ -140,12 +141,18 @@ pub(super) async fn comment(
 }
 
 /// The events behind an alert, the earliest first.
-pub(super) async fn events(State(api): State<Api>, Extension(caller): Extension<Caller>, Id(text): Id) -> Result<Response, Problem> {
+pub(super) async fn events(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Id(text): Id,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let format = asked?.0.format;
     let ids = stored(&api, &text).await?.alert.events;
     let mut hits = off_runtime(&api, &caller, move |searcher, _| ids.iter().map(|id| searcher.get(id)).collect::<Result<Vec<_>, _>>()).await?;
     hits.retain(Option::is_some);
     let mut events: Vec<_> = hits.into_iter().flatten().collect();
     events.sort_by_key(|hit| (hit.time, hit.id));
     let total = Total { value: events.len() as u64, exact: true };
-    Ok(page(&SearchAnswer { events, total, next_cursor: None, partial: false }, 0))
+    Ok(page(&SearchAnswer { events, total, next_cursor: None, partial: false }, format, 0))
 }

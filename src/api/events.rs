@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::ask::{Id, limit};
 use super::auth::Caller;
+use super::format::{Asked, AskedBeside, Format};
 use super::{Api, Problem};
 use crate::model::{Duration, Event, EventId, FieldRef, Timestamp};
 use crate::query;
@@ -31,6 +32,7 @@ pub(super) struct Search {
     to: Option<Timestamp>,
     limit: Option<i64>,
     cursor: Option<String>,
+    format: Option<Format>,
 }
 
 impl Search {
@@ -77,21 +79,21 @@ pub(super) fn json_text(text: String) -> Response {
     answer
 }
 
-fn write_events<'e>(events: impl Iterator<Item = &'e Event>, to: &mut String) {
+fn write_events<'e>(events: impl Iterator<Item = &'e Event>, format: Format, to: &mut String) {
     to.push_str("{\"events\":[");
     for (at, event) in events.enumerate() {
         if at > 0 {
             to.push(',');
         }
-        event.write_json(to);
+        format.write_event(event, to);
     }
     to.push(']');
 }
 
 /// A page as the contract has it.
-pub(super) fn page(answer: &SearchAnswer, took_ms: u128) -> Response {
+pub(super) fn page(answer: &SearchAnswer, format: Format, took_ms: u128) -> Response {
     let mut text = String::new();
-    write_events(answer.events.iter().map(|hit: &Hit| &hit.event), &mut text);
+    write_events(answer.events.iter().map(|hit: &Hit| &hit.event), format, &mut text);
     let cursor = serde_json::to_string(&answer.next_cursor).unwrap_or_default();
     let Total { value, exact } = answer.total;
     text.push_str(&format!(
@@ -103,6 +105,7 @@ pub(super) fn page(answer: &SearchAnswer, took_ms: u128) -> Response {
 
 async fn search(api: &Api, caller: &Caller, asked: Search) -> Result<Response, Problem> {
     let started = tokio::time::Instant::now();
+    let format = asked.format.unwrap_or_default();
     let request = asked.request()?;
     let answer = off_runtime(api, caller, move |searcher, budget| {
         let request = SearchRequest { budget, ..request };
@@ -112,7 +115,7 @@ async fn search(api: &Api, caller: &Caller, asked: Search) -> Result<Response, P
         let total = searcher.count(&request)?;
         Ok(SearchAnswer { events: Vec::new(), total, next_cursor: None, partial: !total.exact })
     });
-    Ok(page(&answer.await?, started.elapsed().as_millis()))
+    Ok(page(&answer.await?, format, started.elapsed().as_millis()))
 }
 
 /// By parameters of the URL.
@@ -124,22 +127,31 @@ pub(super) async fn search_by_url(
     search(&api, &caller, asked?.0).await
 }
 
-/// By a JSON body.
+/// By a JSON body; the format may stand in the URL.
 pub(super) async fn search_by_body(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    beside: Result<Query<AskedBeside>, QueryRejection>,
     asked: Result<Json<Search>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    search(&api, &caller, asked?.0).await
+    let mut asked = asked?.0;
+    asked.format = asked.format.or(beside?.0.format);
+    search(&api, &caller, asked).await
 }
 
 /// One event by its id.
-pub(super) async fn one(State(api): State<Api>, Extension(caller): Extension<Caller>, Id(id): Id) -> Result<Response, Problem> {
+pub(super) async fn one(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let format = asked?.0.format;
     let id: EventId = id.parse().map_err(|error: crate::model::BadId| Problem::bad_request("bad_id", error.to_string()))?;
     let hit = off_runtime(&api, &caller, move |searcher, _| searcher.get(&id)).await?;
     let hit = hit.ok_or_else(|| Problem::not_found(format!("there is no event {id}")))?;
     let mut text = String::new();
-    hit.event.write_json(&mut text);
+    format.write_event(&hit.event, &mut text);
     Ok(json_text(text))
 }
 
@@ -194,7 +206,7 @@ pub(super) async fn aggregate(
 ) -> Result<Response, Problem> {
     let asked = asked?.0;
     let by = asked.by.iter().map(bucket).collect::<Result<Vec<_>, _>>()?;
-    let request = Search { query: asked.query, from: asked.from, to: asked.to, limit: None, cursor: None }.request()?;
+    let request = Search { query: asked.query, from: asked.from, to: asked.to, limit: None, cursor: None, format: None }.request()?;
     let (buckets, total, partial) =
         off_runtime(&api, &caller, move |searcher, budget| searcher.aggregate(&SearchRequest { budget, ..request }, &by)).await?;
     Ok(Json(serde_json::json!({"buckets": buckets, "total": total, "partial": partial})).into_response())

@@ -30,8 +30,12 @@ fn operation(route: &Route) -> Value {
     let mut parameters: Vec<Value> =
         in_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect();
     parameters.extend(route.parameters.iter().map(|(name, doc)| {
-        let kind = if *name == "limit" { "integer" } else { "string" };
-        json!({"name": name, "in": "query", "required": false, "description": doc, "schema": {"type": kind}})
+        let schema = match *name {
+            "limit" => json!({"type": "integer"}),
+            "format" => format_schema(),
+            _ => json!({"type": "string"}),
+        };
+        json!({"name": name, "in": "query", "required": false, "description": doc, "schema": schema})
     }));
     let (schema, media) = route.answer;
     let problem = json!({"description": "Why not.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
@@ -53,6 +57,10 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
+fn format_schema() -> Value {
+    json!({"enum": ["bartizan", "ocsf"], "default": "bartizan"})
+}
+
 fn schemas() -> Value {
     let text = json!({"type": "string"});
     let time = json!({"type": "string", "format": "date-time"});
@@ -65,16 +73,16 @@ fn schemas() -> Value {
         "Push": {"description": "Any envelope that is read here, plain, gzip or zstd."},
         "Receipt": {"type": "object", "properties": {"accepted": {"type": "integer"}, "rejected": {"type": "integer"}}},
         "Problem": {"type": "object", "required": ["type", "title", "status", "code", "detail"], "properties": {"type": text, "title": text, "status": {"type": "integer"}, "code": text, "detail": text, "at": {"type": "integer"}}},
-        "SearchRequest": {"type": "object", "properties": {"query": text, "from": time, "to": time, "limit": {"type": "integer"}, "cursor": text}},
+        "SearchRequest": {"type": "object", "properties": {"query": text, "from": time, "to": time, "limit": {"type": "integer"}, "cursor": text, "format": format_schema()}},
         "SearchAnswer": {"type": "object", "properties": {
             "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
             "total": {"type": "object", "properties": {"value": {"type": "integer"}, "exact": {"type": "boolean"}}},
             "next_cursor": {"type": ["string", "null"]}, "partial": {"type": "boolean"}, "took_ms": {"type": "integer"}}},
-        "Event": {"type": "object", "description": "Normalised fields by their names, `provenance`, and the record as `raw`."},
+        "Event": {"type": "object", "description": "Normalised fields by their names, `provenance`, and the record as `raw`; with `format=ocsf` an OCSF event."},
         "AggregateRequest": {"type": "object", "required": ["by"], "properties": {"query": text, "from": time, "to": time, "by": {"type": "array", "items": {"type": "object", "properties": {"time": text, "field": text, "size": {"type": "integer"}}}}}},
         "AggregateAnswer": {"type": "object", "properties": {"buckets": {"type": "array", "items": {"type": "object"}}, "total": {"type": "object"}, "partial": {"type": "boolean"}}},
         "AlertList": {"type": "object", "properties": {"alerts": {"type": "array", "items": {"$ref": "#/components/schemas/Alert"}}, "next_cursor": {"type": ["string", "null"]}}},
-        "Alert": {"type": "object", "properties": {
+        "Alert": {"type": "object", "description": "With `format=ocsf` an OCSF Detection Finding instead.", "properties": {
             "id": text, "title": text, "cluster": text, "status": status, "count": {"type": "integer"}, "first_seen": time, "last_seen": time,
             "rule": {"type": "object", "properties": {"id": text, "title": text, "author": text, "level": level, "tags": texts, "type": text}},
             "group": {"type": "object"}, "entities": texts, "events": texts, "late": {"type": "boolean"}, "steps": {"type": "array", "items": {"type": "object"}},

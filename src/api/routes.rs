@@ -34,12 +34,14 @@ pub(super) struct Route {
 }
 
 const JSON: &str = "application/json";
+const FORMAT: (&str, &str) = ("format", "Whose names events and alerts have: `bartizan`, or `ocsf` for the Open Cybersecurity Schema Framework.");
 const SEARCH_PARAMETERS: &[(&str, &str)] = &[
     ("query", "In the query language; everything without it."),
     ("from", "Earliest event time, RFC 3339."),
     ("to", "Latest event time, RFC 3339, not included."),
     ("limit", "Events in the page: 100, from 0 (only the total) to 1,000."),
     ("cursor", "`next_cursor` of the page before."),
+    FORMAT,
 ];
 
 const fn route(method: &'static str, path: &'static str, access: Access, summary: &'static str, answer: &'static str) -> Route {
@@ -54,8 +56,12 @@ pub(super) const ROUTES: &[Route] = &[
     push("/ingest/hubble", Kinds::only(Kind::Flow), "Takes Hubble flows as JSON lines, and what Hubble says of itself."),
     push("/ingest/auto", Kinds::ALL, "Takes anything that is read here; each record says what it is."),
     Route { parameters: SEARCH_PARAMETERS, ..route("GET", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
-    Route { body: Some("SearchRequest"), ..route("POST", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
-    route("GET", "/api/v1/events/{id}", Access::Admin, "One event.", "Event"),
+    Route {
+        parameters: &[FORMAT],
+        body: Some("SearchRequest"),
+        ..route("POST", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer")
+    },
+    Route { parameters: &[FORMAT], ..route("GET", "/api/v1/events/{id}", Access::Admin, "One event.", "Event") },
     Route {
         body: Some("AggregateRequest"),
         ..route("POST", "/api/v1/events/aggregate", Access::Admin, "Histograms and top values, nested.", "AggregateAnswer")
@@ -72,10 +78,11 @@ pub(super) const ROUTES: &[Route] = &[
             ("to", "First seen before, RFC 3339."),
             ("limit", "Alerts in the page: 100, from 1 to 1,000."),
             ("cursor", "`next_cursor` of the page before."),
+            FORMAT,
         ],
         ..route("GET", "/api/v1/alerts", Access::Admin, "Alerts, the last seen first.", "AlertList")
     },
-    route("GET", "/api/v1/alerts/{id}", Access::Admin, "One alert, with its ETag.", "Alert"),
+    Route { parameters: &[FORMAT], ..route("GET", "/api/v1/alerts/{id}", Access::Admin, "One alert, with its ETag.", "Alert") },
     Route {
         body: Some("AlertPatch"),
         ..route(
@@ -86,7 +93,7 @@ pub(super) const ROUTES: &[Route] = &[
             "Alert",
         )
     },
-    route("GET", "/api/v1/alerts/{id}/events", Access::Admin, "Its contributing events.", "SearchAnswer"),
+    Route { parameters: &[FORMAT], ..route("GET", "/api/v1/alerts/{id}/events", Access::Admin, "Its contributing events.", "SearchAnswer") },
     Route { body: Some("AlertComment"), ..route("POST", "/api/v1/alerts/{id}/comments", Access::Admin, "Adds a comment.", "Object") },
     route("GET", "/api/v1/rules", Access::Admin, "The rules in force.", "Object"),
     route("GET", "/api/v1/rules/{id}", Access::Admin, "One rule.", "Object"),

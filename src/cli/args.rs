@@ -67,6 +67,15 @@ pub(super) enum Format {
     Json,
 }
 
+/// Whose names events and alerts have. Only JSON asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Schema {
+    /// The program's own: normalised fields, provenance, the native record.
+    Bartizan,
+    /// The Open Cybersecurity Schema Framework's.
+    Ocsf,
+}
+
 /// How alerts are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Group {
@@ -97,6 +106,9 @@ pub(super) struct ScanArgs {
     /// How alerts are printed.
     #[arg(long, value_enum, default_value = "table")]
     pub output: Format,
+    /// Whose names alerts have.
+    #[arg(long, value_enum, default_value = "bartizan")]
+    pub format: Schema,
     /// How alerts are put together.
     #[arg(long, value_enum, default_value = "rule")]
     pub group: Group,
@@ -118,11 +130,16 @@ pub(super) struct ScanArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  bartizan decode audit.log | jq 'select(.actor.user.type == \"human\") | .k8s'")]
+#[command(
+    after_help = "Examples:\n  bartizan decode audit.log | jq 'select(.actor.user.type == \"human\") | .k8s'\n  bartizan decode --format ocsf audit.log falco.json.gz flows.ndjson"
+)]
 pub(super) struct DecodeArgs {
     /// How events are printed.
     #[arg(long, value_enum, default_value = "ndjson")]
     pub output: Format,
+    /// Whose names events have.
+    #[arg(long, value_enum, default_value = "bartizan")]
+    pub format: Schema,
     /// Name of the cluster that the records are of.
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub cluster: String,
@@ -205,6 +222,9 @@ pub(super) struct SearchArgs {
     /// How events are printed.
     #[arg(long, value_enum, default_value = "ndjson")]
     pub output: Format,
+    /// Whose names events have.
+    #[arg(long, value_enum, default_value = "bartizan")]
+    pub format: Schema,
     /// What to look for; `*` is everything.
     #[arg(value_name = "QUERY", default_value = "*")]
     pub query: String,

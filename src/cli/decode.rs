@@ -142,6 +142,7 @@ fn progress() -> ProgressBar {
 
 /// Runs the command.
 pub(super) fn run(args: &DecodeArgs, _screen: &Screen) -> anyhow::Result<Exit> {
+    args.format.check(args.output)?;
     let mut run = Run::new(Engine::new(Arc::default(), crate::detect::engine::EngineSettings::default()));
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut line = String::new();
@@ -168,7 +169,7 @@ pub(super) fn run(args: &DecodeArgs, _screen: &Screen) -> anyhow::Result<Exit> {
             }
             is_first = false;
             if args.output != Format::Table {
-                event.write_json(&mut line);
+                args.format.write_event(&event, &mut line);
             }
             if args.output != Format::Json {
                 line.push('\n');

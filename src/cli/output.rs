@@ -2,7 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::model::{Alert, Level};
+use super::Failure;
+use super::args::{Format, Schema};
+use crate::model::{Alert, Event, Level};
+use crate::ocsf;
 
 /// Characters of a cell; the rest is cut.
 const CELL_CHARS_MAX: usize = 110;
@@ -47,6 +50,36 @@ impl Screen {
             )?;
         }
         out.flush()
+    }
+}
+
+impl Schema {
+    /// Whether it goes with this output: a table has names of its own.
+    pub(super) fn check(self, output: Format) -> Result<(), Failure> {
+        if self == Self::Ocsf && output == Format::Table {
+            return Err(Failure::usage("`--format ocsf` is JSON: `--output ndjson` or `--output json` goes with it"));
+        }
+        Ok(())
+    }
+
+    /// Appends an event as JSON.
+    pub(super) fn write_event(self, event: &Event, to: &mut String) {
+        match self {
+            Self::Bartizan => event.write_json(to),
+            Self::Ocsf => ocsf::write_event(event, to),
+        }
+    }
+
+    /// An alert as JSON.
+    pub(super) fn alert(self, alert: &Alert) -> String {
+        match self {
+            Self::Bartizan => serde_json::to_string(alert).unwrap_or_default(),
+            Self::Ocsf => {
+                let mut text = String::new();
+                ocsf::write_alert(alert, &mut text);
+                text
+            }
+        }
     }
 }
 

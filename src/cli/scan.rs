@@ -12,6 +12,7 @@ use crate::model::{Alert, Finding, Status};
 
 /// Runs the command.
 pub(super) fn run(args: &ScanArgs, screen: &Screen) -> anyhow::Result<Exit> {
+    args.format.check(args.output)?;
     let rules = rules::load(&args.rules.rules, args.rules.any_logsource)?;
     let engine = Engine::new(Arc::new(rules), EngineSettings { is_finite: true, per_event: args.group == Group::None, ..EngineSettings::default() });
     for refused in engine.refused() {
@@ -30,7 +31,7 @@ pub(super) fn run(args: &ScanArgs, screen: &Screen) -> anyhow::Result<Exit> {
     match args.output {
         Format::Table => screen.alerts(&alerts)?,
         Format::Ndjson | Format::Json => {
-            output::json(alerts.iter().map(|alert| serde_json::to_string(alert).unwrap_or_default()), args.output == Format::Json)?;
+            output::json(alerts.iter().map(|alert| args.format.alert(alert)), args.output == Format::Json)?;
         }
     }
     let exit = run.report(args.rejects.as_deref())?;

@@ -1,6 +1,6 @@
 //! `search`: over the store on disk, beside a running service or without one, or over a server.
 
-use super::args::{Format, SearchArgs};
+use super::args::{Format, Schema, SearchArgs};
 use super::output::{self, Screen, printable};
 use super::{Exit, Failure, service};
 use crate::app::Restorer;
@@ -10,6 +10,7 @@ use crate::store::{EventLog, SearchRequest};
 
 /// Runs the command.
 pub(super) fn run(args: &SearchArgs, screen: &Screen) -> anyhow::Result<Exit> {
+    args.format.check(args.output)?;
     match &args.url {
         Some(url) => remote(args, url),
         None => local(args, screen),
@@ -51,11 +52,11 @@ fn local(args: &SearchArgs, screen: &Screen) -> anyhow::Result<Exit> {
             _ => break,
         }
     }
-    print(&events, args.output, screen)
+    print(&events, args, screen)
 }
 
-fn print(events: &[Event], format: Format, _screen: &Screen) -> anyhow::Result<Exit> {
-    if format == Format::Table {
+fn print(events: &[Event], args: &SearchArgs, _screen: &Screen) -> anyhow::Result<Exit> {
+    if args.output == Format::Table {
         for event in events {
             let who = event.fact(Field::ActorUserName).or(event.fact(Field::PolicyRule)).or(event.fact(Field::SrcPod)).unwrap_or("-");
             let what = [Field::K8sVerb, Field::K8sResource, Field::K8sSubresource, Field::NetVerdict, Field::DstIp]
@@ -78,16 +79,19 @@ fn print(events: &[Event], format: Format, _screen: &Screen) -> anyhow::Result<E
     }
     let lines = events.iter().map(|event| {
         let mut line = String::new();
-        event.write_json(&mut line);
+        args.format.write_event(event, &mut line);
         line
     });
-    output::json(lines, format == Format::Json)?;
+    output::json(lines, args.output == Format::Json)?;
     Ok(Exit::Done)
 }
 
 /// Asks a server; its answer's events are printed as they come.
 fn remote(args: &SearchArgs, url: &str) -> anyhow::Result<Exit> {
-    let body = serde_json::json!({"query": args.query, "from": args.from, "to": args.to, "limit": if args.count { 0 } else { args.limit }});
+    let mut body = serde_json::json!({"query": args.query, "from": args.from, "to": args.to, "limit": if args.count { 0 } else { args.limit }});
+    if args.format == Schema::Ocsf {
+        body["format"] = "ocsf".into();
+    }
     let url = format!("{}/api/v1/events/search", url.trim_end_matches('/'));
     let token = args.token.clone();
     let answer: serde_json::Value = service::block_on(async move {

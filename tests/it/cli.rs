@@ -43,6 +43,9 @@ fn scan_and_decode() {
     check(&["scan", "missing.log", "exec.log"], dir.path(), 0, "alice", "missing.log");
     check(&["scan"], dir.path(), 2, "", "Usage");
     check(&["decode", "exec.log"], dir.path(), 0, "\"actor\":{\"user\":{\"name\":\"alice\",\"type\":\"human\"", "1 events");
+    check(&["decode", "--format", "ocsf", "exec.log"], dir.path(), 0, "\"class_uid\":6003", "1 events");
+    check(&["decode", "--format", "ocsf", "--output", "table", "exec.log"], dir.path(), 2, "", "--output ndjson");
+    check(&["scan", "--format", "ocsf", "--output", "ndjson", "exec.log"], dir.path(), 0, "\"type_uid\":200401", "1 alerts");
     check(&["completions", "bash"], dir.path(), 0, "_bartizan", "");
     check(&["man"], dir.path(), 0, ".TH bartizan", "");
 }
@@ -73,6 +76,7 @@ fn ingest_and_search() {
     check(&["search", "verb:get AND (user.username:ALICE OR k8s.pod:nothing)"], dir.path(), 0, "\"name\":\"alice\"", "");
     // A bound that JSON does not spell as a number is text, for the index as for the query language.
     check(&["search", "--count", "responseStatus.code:>=+500"], dir.path(), 0, "1\n", "");
+    check(&["search", "--format", "ocsf", "verb:get"], dir.path(), 0, "\"type_name\":\"API Activity: Read\"", "");
     check(&["search", "k8s.podd:x"], dir.path(), 2, "", "did you mean");
     check(&["config", "print"], dir.path(), 0, "listen = \"127.0.0.1:7117\"", "");
     std::fs::write(dir.path().join("bad.toml"), "[server]\nlissten = \"x\"\n").unwrap();
@@ -82,7 +86,7 @@ fn ingest_and_search() {
 }
 
 /// The shared recordings, where they are.
-fn fixtures() -> Option<PathBuf> {
+pub(crate) fn fixtures() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     ["../shared/fixtures", "../../shared/fixtures"].iter().map(|path| root.join(path)).find(|path| path.is_dir())
 }

@@ -4,7 +4,9 @@
 mod cli;
 mod crash;
 mod demo;
+mod envelopes;
 mod live_s3;
+mod ocsf;
 mod service;
 mod tidy;
 mod tls;

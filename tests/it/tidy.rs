@@ -8,7 +8,7 @@ use std::process::Command;
 /// The layers, lowest first: the modules of each.
 const LAYERS: &[&[&str]] = &[
     &["model"],
-    &["decode", "normalize", "dedupe", "query", "enrich", "detect", "alert"],
+    &["decode", "normalize", "dedupe", "query", "enrich", "detect", "alert", "ocsf"],
     &["ports", "clock", "codec", "segment", "telemetry"],
     &["source", "store", "deliver"],
     &["pipeline"],
