@@ -38,6 +38,12 @@ impl Room {
         Self { free: Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS))), body_bytes_max }
     }
 
+    /// Whether so many bytes are free.
+    #[cfg(test)]
+    pub(super) fn is_free(&self, bytes: usize) -> bool {
+        self.free.available_permits() >= bytes
+    }
+
     fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let bytes = u32::try_from(bytes).map_err(|_| too_large(self.body_bytes_max))?;
         Arc::clone(&self.free).try_acquire_many_owned(bytes).map_err(|_| Problem::busy(RETRY_AFTER_S))

@@ -1,3 +1,5 @@
+mod limits;
+
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
