@@ -13,6 +13,7 @@ mod ingest;
 mod openapi;
 mod pace;
 mod patient;
+mod receivers;
 mod routes;
 pub mod server;
 #[cfg(test)]
@@ -158,6 +159,10 @@ impl Api {
         let room = Room::new(limits.bodies_in_flight_bytes_max, limits.body_bytes_max);
         let turns = Turns::new(limits.searches_max, limits.searches_per_principal_max);
         Self { searcher, catalog, ingest, service, is_loopback, hosts: Arc::new(hosts), limits, room, turns }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.catalog.clock().now().millis()
     }
 
     /// Every route, behind authentication.

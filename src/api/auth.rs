@@ -3,9 +3,10 @@
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::routes::{Access, ROUTES};
+use super::receivers::Dialect;
+use super::routes::{Access, ROUTES, Route};
 use super::{Api, Problem, body};
 use crate::store::tokens::{Principal, Scope};
 
@@ -27,49 +28,43 @@ impl Caller {
 
 /// Lets a request through to its route, or answers in its place.
 pub(super) async fn guard(State(api): State<Api>, path: MatchedPath, mut request: Request, next: Next) -> Response {
-    let access = access(request.method(), path.as_str());
-    match admit(&api, access, &request) {
-        Ok(caller) => match too_large(&api, &request) {
-            Some(problem) => problem.into_response(),
-            None => {
-                request.extensions_mut().insert(caller);
-                next.run(request).await
-            }
-        },
-        Err(problem) => problem.into_response(),
+    let route = route(request.method(), path.as_str());
+    let admitted = admit(&api, route, &request).and_then(|caller| too_large(&api, route, &request).map_or(Ok(caller), Err));
+    match admitted {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => route.map_or(Dialect::Own, |route| route.dialect).refused(problem, request.headers(), api.now_ms()),
     }
 }
 
 /// The request says itself that its body is past the limit: nothing of it is read then.
-fn too_large(api: &Api, request: &Request) -> Option<Problem> {
-    let is_push = request.uri().path().starts_with("/ingest/");
+fn too_large(api: &Api, route: Option<&Route>, request: &Request) -> Option<Problem> {
+    let is_push = route.is_some_and(|route| route.kinds.is_some());
     let bytes_max = if is_push { api.limits.body_bytes_max } else { api.limits.request_bytes_max };
     let said = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     said.filter(|bytes| *bytes > bytes_max as u64).map(|_| body::too_large(bytes_max))
 }
 
 /// A route that is not in the table is nobody's.
-fn access(method: &Method, path: &str) -> Option<Access> {
+fn route(method: &Method, path: &str) -> Option<&'static Route> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    ROUTES.iter().find(|route| route.method == method && route.path == path).map(|route| route.access)
+    ROUTES.iter().find(|route| route.method == method && route.path == path)
 }
 
-fn admit(api: &Api, access: Option<Access>, request: &Request) -> Result<Caller, Problem> {
-    let Some(access) = access else {
+fn admit(api: &Api, route: Option<&Route>, request: &Request) -> Result<Caller, Problem> {
+    let Some(Route { access, dialect, .. }) = route else {
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has no such method"));
     };
-    if access == Access::Open {
+    if *access == Access::Open {
         return Ok(Caller(None));
     }
     let tokens = api.catalog.tokens();
     if api.is_loopback && !tokens.any() {
         return local(api, request);
     }
-    let token = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let principal = token.and_then(|token| tokens.verify(token));
+    let principal = dialect.token(request.headers(), request.uri()).and_then(|token| tokens.verify(token));
     match (principal, access) {
         (None, _) => Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid token is needed: `Authorization: Bearer …`")),
         (Some(principal), Access::Ingest) => Ok(Caller(Some(principal))),

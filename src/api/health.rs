@@ -29,6 +29,14 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     }
 }
 
+/// What senders to Splunk's collector ask before they send.
+pub(super) async fn collector(State(api): State<Api>) -> Response {
+    match api.ingest.admit() {
+        Ok(()) => Json(json!({"text": "HEC is healthy", "code": 17})).into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"text": "HEC is unhealthy, queues are full", "code": 18}))).into_response(),
+    }
+}
+
 /// `OpenMetrics`.
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], api.service.metrics().await).into_response()

@@ -3,6 +3,7 @@
 use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 
+use super::receivers::Dialect;
 use super::{Api, admin, alerts, events, health, ingest, openapi};
 use crate::model::{Kind, Kinds};
 
@@ -27,6 +28,7 @@ pub(super) struct Route {
     pub(super) parameters: &'static [(&'static str, &'static str)],
     /// What a push by it may carry; `None`: it takes no push.
     pub(super) kinds: Option<Kinds>,
+    pub(super) dialect: Dialect,
     /// Name of the schema of its JSON body, if it has one.
     pub(super) body: Option<&'static str>,
     /// Name of the schema of its answer, and its media type.
@@ -45,7 +47,7 @@ const SEARCH_PARAMETERS: &[(&str, &str)] = &[
 ];
 
 const fn route(method: &'static str, path: &'static str, access: Access, summary: &'static str, answer: &'static str) -> Route {
-    Route { method, path, access, summary, parameters: &[], kinds: None, body: None, answer: (answer, JSON) }
+    Route { method, path, access, summary, parameters: &[], kinds: None, dialect: Dialect::Own, body: None, answer: (answer, JSON) }
 }
 
 /// Every route. What is not here is answered to nobody.
@@ -55,6 +57,16 @@ pub(super) const ROUTES: &[Route] = &[
     push("/ingest/falco", Kinds::only(Kind::Falco), "Takes Falco alerts: Falco's or falcosidekick's HTTP output."),
     push("/ingest/hubble", Kinds::only(Kind::Flow), "Takes Hubble flows as JSON lines, and what Hubble says of itself."),
     push("/ingest/auto", Kinds::ALL, "Takes anything that is read here; each record says what it is."),
+    receiver("/v1/logs", Dialect::Otlp, "Takes OpenTelemetry logs by OTLP/HTTP, as protobuf or JSON."),
+    receiver("/services/collector", Dialect::SplunkHec, "Takes what is sent to Splunk's HTTP Event Collector."),
+    receiver("/services/collector/event", Dialect::SplunkHec, "Takes what is sent to Splunk's HTTP Event Collector."),
+    receiver("/services/collector/raw", Dialect::SplunkHec, "Takes what is sent to Splunk's HTTP Event Collector, without its envelope."),
+    route("GET", "/services/collector/health", Access::Open, "What senders to Splunk ask first.", "Object"),
+    receiver("/ingest/firehose", Dialect::Firehose, "Takes Amazon Data Firehose's HTTP endpoint delivery; the access key is the token."),
+    Route {
+        parameters: &[("token", "The token, where the subscription can send no header.")],
+        ..receiver("/ingest/pubsub", Dialect::PubSub, "Takes Google Pub/Sub's push.")
+    },
     Route { parameters: SEARCH_PARAMETERS, ..route("GET", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer") },
     Route {
         parameters: &[FORMAT],
@@ -114,10 +126,17 @@ const fn push(path: &'static str, kinds: Kinds, summary: &'static str) -> Route 
     Route { kinds: Some(kinds), body: Some("Push"), ..route("POST", path, Access::Ingest, summary, "Receipt") }
 }
 
+/// A route for what a certain sender writes, in that sender's own way.
+const fn receiver(path: &'static str, dialect: Dialect, summary: &'static str) -> Route {
+    Route { dialect, answer: ("Object", JSON), ..push(path, Kinds::ALL, summary) }
+}
+
 /// The routes whose bodies may be large.
 pub(super) fn pushes() -> Router<Api> {
-    let rows = ROUTES.iter().filter_map(|route| Some((route.path, route.kinds?)));
-    rows.fold(Router::new(), |router, (path, kinds)| router.route(path, post(ingest::push).layer(Extension(kinds))))
+    let rows = ROUTES.iter().filter_map(|route| Some((route, route.kinds?)));
+    rows.fold(Router::new(), |router, (route, kinds)| {
+        router.route(route.path, post(ingest::push).layer((Extension(kinds), Extension(route.dialect))))
+    })
 }
 
 /// All other routes.
@@ -139,6 +158,7 @@ pub(super) fn others() -> Router<Api> {
         .route("/api/v1/tokens", get(admin::tokens).post(admin::create_token))
         .route("/api/v1/tokens/{id}", delete(admin::revoke_token))
         .route("/api/v1/openapi.json", get(openapi::describe))
+        .route("/services/collector/health", get(health::collector))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -1,4 +1,5 @@
 mod limits;
+mod receivers;
 
 use axum::body::Body;
 use axum::http::Request;

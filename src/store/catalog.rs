@@ -104,6 +104,11 @@ impl Catalog {
         Ok(Self { writer: reader.clone(), reader, clock, routes: Routes::none(), tokens, wake, stream })
     }
 
+    /// The clock by which it goes.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The API tokens.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
