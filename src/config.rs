@@ -23,7 +23,7 @@ pub use check::ENTRIES_MAX;
 pub use report::{Problem, Report};
 pub use secret::{SECRET_BYTES_MAX, Secret};
 pub use settings::{Config, DetectSettings, EnrichSettings, LogFormat, LogSettings, RedactSettings, ServerSettings, StoreSettings, TlsSettings};
-pub use source::{NotifierSettings, RouteSettings, SourceSettings};
+pub use source::{DropSettings, NotifierSettings, RouteSettings, SourceSettings};
 
 /// Every default, with comments: a file to start from.
 pub const DEFAULT_TOML: &str = include_str!("config/default.toml");
@@ -32,7 +32,7 @@ pub const DEFAULT_TOML: &str = include_str!("config/default.toml");
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// The arrays of tables, whose entries in `default.toml` are the defaults of a kind and no entries.
-const ARRAYS: [&str; 3] = ["source", "notifier", "route"];
+const ARRAYS: [&str; 4] = ["source", "drop", "notifier", "route"];
 
 impl Config {
     /// Loads a file over the defaults, then the variables that `env` knows; without a file, the defaults and variables.

@@ -7,11 +7,13 @@
 //! A stage ends when its input ends: only `read` watches the stop signal. Nothing here decides what is durable: the stores do, and
 //! `publish` calls them in the order of RELIABILITY: alerts at once, events now, the checkpoint with the next flush, then the commit to the source.
 
+mod drop;
 mod ledger;
 mod publish;
 mod read;
 mod work;
 
+pub use drop::{DropRule, Drops};
 pub use ledger::{Counts, Ledger, Outcome};
 pub use publish::{Flow, FlowError, FlowSettings, Summary};
 pub use work::{Batch, Worker, WorkerSettings};

@@ -10,7 +10,7 @@ use super::restore::Restorer;
 use super::rules;
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::config::{Config, NotifierSettings};
+use crate::config::{Config, DropSettings, NotifierSettings};
 use crate::deliver::worker::Target;
 use crate::deliver::{AddressPolicy, SigningSecret, Webhook, WebhookSettings};
 use crate::detect::engine::{Engine, EngineSettings};
@@ -18,8 +18,8 @@ use crate::detect::rule::RuleSet;
 use crate::detect::sigma::Severity;
 use crate::model::{Alert, Duration, Kind, Kinds, Level, SourceId};
 use crate::normalize::Workloads;
-use crate::pipeline::{Flow, FlowSettings, Ledger, Worker, WorkerSettings};
-use crate::query::Query;
+use crate::pipeline::{DropRule, Drops, Flow, FlowSettings, Ledger, Worker, WorkerSettings};
+use crate::query::{self, Query};
 use crate::store::catalog::Catalog;
 use crate::store::outbox::Routes;
 use crate::store::{EventLog, LogSettings, SearchRequest, Searcher};
@@ -103,6 +103,15 @@ pub fn rule_set(config: &Config) -> anyhow::Result<Arc<RuleSet>> {
     Ok(Arc::new(rules))
 }
 
+/// What is left out of the store.
+pub fn drops(config: &Config) -> anyhow::Result<Drops> {
+    let one = |drop: &DropSettings| {
+        let query = query::parse(&drop.query).with_context(|| format!("cannot read the query of drop `{}`", drop.name))?;
+        Ok(DropRule { name: drop.name.as_str().into(), query, keep_one_in: drop.keep_one_in })
+    };
+    Ok(Drops::new(config.drops.iter().map(one).collect::<anyhow::Result<_>>()?))
+}
+
 /// A worker with an engine over these rules; its windows filled from what the store has.
 pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past: Option<&Searcher>, is_finite: bool) -> anyhow::Result<Worker> {
     let engine = Engine::new(Arc::clone(rules), EngineSettings { is_finite, ..EngineSettings::default() });
@@ -121,7 +130,7 @@ pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past:
             workloads.insert(SourceId::from(source.name.as_str()), Arc::new(listed));
         }
     }
-    let settings = WorkerSettings { kinds, workloads, has_past: true, ..WorkerSettings::default() };
+    let settings = WorkerSettings { kinds, workloads, drops: drops(config)?, has_past: true, ..WorkerSettings::default() };
     let mut worker = Worker::new(engine, Arc::clone(ledger), Arc::new(Codec), settings);
     if let Some(past) = past {
         warm(&mut worker, past)?;

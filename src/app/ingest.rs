@@ -28,7 +28,7 @@ pub async fn ingest(config: &Config, clock: &Clock, paths: &[PathBuf], cluster: 
     let started = clock.now();
     let stores = Stores::open(config, clock).await?;
     let rules = build::rule_set(config)?;
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(build::drops(config)?.names()));
     let worker = build::worker(config, &rules, &ledger, None, true)?;
     let (inputs, found) = walk(paths);
     let files = inputs.len();

@@ -16,7 +16,8 @@ pub(super) async fn render(ledger: &Ledger, catalog: &Catalog) -> String {
     let counts = ledger.counts();
     for (source, counts) in &counts {
         let source = escape(&source.0);
-        for (outcome, count) in [("event", counts.events), ("duplicate", counts.duplicates), ("reject", counts.rejects)] {
+        for (outcome, count) in [("event", counts.events), ("duplicate", counts.duplicates), ("reject", counts.rejects), ("dropped", counts.dropped)]
+        {
             let _ = writeln!(to, "bartizan_records_total{{source=\"{source}\",outcome=\"{outcome}\"}} {count}");
         }
     }
@@ -32,6 +33,10 @@ pub(super) async fn render(ledger: &Ledger, catalog: &Catalog) -> String {
     to.push_str("# TYPE bartizan_rejects counter\n");
     for (reason, count) in &total.rejects_by_reason {
         let _ = writeln!(to, "bartizan_rejects_total{{reason=\"{reason}\"}} {count}");
+    }
+    to.push_str("# TYPE bartizan_dropped counter\n# HELP bartizan_dropped Events left out of the store, by drop rule.\n");
+    for (rule, count) in &total.dropped_by_rule {
+        let _ = writeln!(to, "bartizan_dropped_total{{rule=\"{}\"}} {count}", escape(rule));
     }
     to.push_str("# TYPE bartizan_ledger_remainder gauge\n# HELP bartizan_ledger_remainder Records received and in no outcome yet; 0 when nothing is in flight.\n");
     let _ = writeln!(to, "bartizan_ledger_remainder {}", total.remainder());

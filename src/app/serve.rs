@@ -60,7 +60,7 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
     let targets = build::targets(config)?;
     let rules = build::rule_set(config)?;
     let stores = Stores::open(config, clock).await?;
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(build::drops(config)?.names()));
     let checkpoint = stores.events.checkpoint().await?;
     let spool = Spool::open(&config.store.path.join("spool"), &checkpoint, spool::BYTES_MAX)?;
     let searcher = stores.events.searcher();

@@ -21,6 +21,12 @@ pub(super) fn run(args: &IngestArgs) -> anyhow::Result<Exit> {
         "{} events, {} bytes, {} rejects, {} duplicates, {} alerts in {seconds:.1} s ({} files)",
         counts.events, counts.bytes, counts.rejects, counts.duplicates, done.alerts, done.files
     );
+    if counts.dropped > 0 {
+        eprintln!(
+            "dropped: {}",
+            counts.dropped_by_rule.iter().map(|(rule, count)| format!("{} {count}", printable(rule))).collect::<Vec<_>>().join(", ")
+        );
+    }
     if counts.rejects > 0 {
         let reasons: Vec<String> = counts.rejects_by_reason.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         eprintln!("rejects: {}", reasons.join(", "));

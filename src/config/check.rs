@@ -89,6 +89,23 @@ impl Checker<'_> {
             self.problem("server.body_bytes_max", "`server.body_bytes_max` must not be larger than `server.bodies_in_flight_bytes_max`".to_owned());
         }
         self.unique("source", config.sources.iter().map(|source| source.name.as_str()));
+        self.unique("drop", config.drops.iter().map(|drop| drop.name.as_str()));
+        for (index, drop) in config.drops.iter().enumerate() {
+            if drop.name.is_empty() {
+                self.problem(&format!("drop[{index}]"), format!("`drop[{index}]` has no `name`"));
+            }
+            let path = format!("drop[{index}].query");
+            match crate::query::parse(&drop.query) {
+                Ok(_) if drop.query.trim().is_empty() => {
+                    self.problem(&path, format!("`{path}` is empty, which would be every event: write `*` if that is meant"))
+                }
+                Ok(_) => {}
+                Err(error) => self.problem(&path, format!("`{path}`: {error}")),
+            }
+        }
+        if config.drops.len() > ENTRIES_MAX {
+            self.problem("drop", format!("at most {ENTRIES_MAX} of `[[drop]]` are read"));
+        }
         self.unique("notifier", config.notifiers.iter().map(|notifier| notifier.name.as_str()));
         for (index, source) in config.sources.iter().enumerate() {
             for (at, kind) in source.kinds.iter().enumerate().filter(|(_, kind)| Kind::by_name(kind).is_none()) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{NotifierSettings, RouteSettings, SourceSettings};
+use super::{DropSettings, NotifierSettings, RouteSettings, SourceSettings};
 use crate::model::Level;
 
 /// The whole configuration, checked.
@@ -24,6 +24,9 @@ pub struct Config {
     /// Where events come from.
     #[serde(default, rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceSettings>,
+    /// What is judged and then not stored.
+    #[serde(default, rename = "drop", skip_serializing_if = "Vec::is_empty")]
+    pub drops: Vec<DropSettings>,
     /// Where alerts go.
     #[serde(default, rename = "notifier", skip_serializing_if = "Vec::is_empty")]
     pub notifiers: Vec<NotifierSettings>,

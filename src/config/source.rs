@@ -1,4 +1,4 @@
-//! `[[source]]`, `[[notifier]]`, `[[route]]`, and the tables of their kinds.
+//! `[[source]]`, `[[drop]]`, `[[notifier]]`, `[[route]]`, and the tables of their kinds.
 
 use std::path::PathBuf;
 
@@ -106,6 +106,18 @@ pub struct RouteSettings {
     #[schemars(with = "Option<LevelName>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level_min: Option<Level>,
+}
+
+/// Events that rules judge and the store does not keep. What any rule matched is kept all the same.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DropSettings {
+    /// Unique; counters name it.
+    pub name: String,
+    /// Which events, in the query language.
+    pub query: String,
+    /// Keeps one of so many as a sample, the same ones on every run; 0 keeps none.
+    pub keep_one_in: u32,
 }
 
 /// What one kind of an array of tables knows.

@@ -108,6 +108,13 @@ fn broken_files() {
              bartizan.toml:6: `source[0].secret_key`: the secret at `env:EMPTY` is empty\n2 problems in the configuration",
         ),
         (
+            "[[drop]]\nquery = \"verb:(get\"\n[[drop]]\nname = \"x\"\n[[source]]\nname = \"p\"\nkind = \"push\"\nworkloads = [\"falco\"]",
+            "bartizan.toml:1: `drop[0]` has no `name`\n\
+             bartizan.toml:2: `drop[0].query`: the parenthesis is never closed at character 6: add `)`, or write `\\(` for the character itself\n\
+             bartizan.toml:8: `source[0].workloads[0]`: a colon is missing: write `NAMESPACE/POD: KIND`, such as `falco/*: falco`\n\
+             bartizan.toml: `drop[1].query` is empty, which would be every event: write `*` if that is meant\n4 problems in the configuration",
+        ),
+        (
             "[[source]]\nname = \"a b\"\nkind = \"push\"\ncluster_pattern = \"x\"\nkinds = [\"audit\"]",
             "bartizan.toml:2: `source[0].name` must be 1 to 63 letters, digits, `-`, `_` or `.`\n\
              bartizan.toml:4: `source[0].cluster_pattern` must have a group: `^audit/([^/]+)/`\n\

@@ -81,6 +81,8 @@ pub struct Engine {
     refused: Vec<Refused>,
     watermark: Option<Timestamp>,
     found: Vec<u32>,
+    /// Places in the last batch of the events that a rule matched.
+    matched: Vec<usize>,
     stats: EngineStats,
 }
 
@@ -98,6 +100,7 @@ impl Engine {
             refused: Vec::new(),
             watermark: None,
             found: Vec::new(),
+            matched: Vec::new(),
             rules: Arc::clone(&rules),
         };
         for (at, rule) in rules.rules.iter().enumerate() {
@@ -160,9 +163,11 @@ impl Engine {
     /// Takes a batch, in any order. Puts out each alert whose content changed, once.
     pub fn process(&mut self, events: &[Event], out: &mut Vec<Finding>) {
         let mut found = std::mem::take(&mut self.found);
-        for event in events {
+        self.matched.clear();
+        for (at, event) in events.iter().enumerate() {
             self.matcher.find(event, &mut found);
             if !found.is_empty() {
+                self.matched.push(at);
                 self.feed(event, &found, out);
             }
         }
@@ -172,6 +177,11 @@ impl Engine {
         for correlator in &mut self.correlators {
             correlator.settle(&self.settings.limits, (!is_finite).then_some(&mut *out));
         }
+    }
+
+    /// Which events of the last batch any rule matched, by their places in it, in order. Each is evidence, now or of an alert to come.
+    pub fn matched(&self) -> &[usize] {
+        &self.matched
     }
 
     /// The time an event counts for, and whether it came late.

@@ -1,9 +1,11 @@
 //! The conservation ledger: every record that came ends in one counted outcome, by source.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
+use dashmap::mapref::one::RefMut;
 use serde::Serialize;
 
 use crate::model::{Kind, RejectReason, SourceId};
@@ -14,6 +16,8 @@ pub enum Outcome {
     Event(Kind),
     Duplicate,
     Reject(RejectReason),
+    /// Judged by the rules and left out of the store, by the drop rule of this number.
+    Dropped(usize),
 }
 
 #[derive(Debug, Default)]
@@ -23,9 +27,11 @@ struct Row {
     events: [AtomicU64; Kind::ALL.len()],
     duplicates: AtomicU64,
     rejects: [AtomicU64; RejectReason::ALL.len()],
+    /// By number of the drop rule.
+    dropped: Vec<AtomicU64>,
 }
 
-/// The counts of one source. `records = events + duplicates + rejects` holds at every moment that nothing is in flight.
+/// The counts of one source. `records = events + duplicates + rejects + dropped` holds at every moment that nothing is in flight.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Decompressed bytes read.
@@ -35,14 +41,16 @@ pub struct Counts {
     pub events: u64,
     pub duplicates: u64,
     pub rejects: u64,
+    pub dropped: u64,
     pub events_by_kind: BTreeMap<&'static str, u64>,
     pub rejects_by_reason: BTreeMap<&'static str, u64>,
+    pub dropped_by_rule: BTreeMap<Arc<str>, u64>,
 }
 
 impl Counts {
     /// What is received and in no outcome: 0, or something is wrong.
     pub fn remainder(&self) -> i128 {
-        i128::from(self.records) - i128::from(self.events) - i128::from(self.duplicates) - i128::from(self.rejects)
+        i128::from(self.records) - i128::from(self.events) - i128::from(self.duplicates) - i128::from(self.rejects) - i128::from(self.dropped)
     }
 
     /// Adds the counts of another source.
@@ -52,6 +60,10 @@ impl Counts {
         self.events += other.events;
         self.duplicates += other.duplicates;
         self.rejects += other.rejects;
+        self.dropped += other.dropped;
+        for (rule, count) in &other.dropped_by_rule {
+            *self.dropped_by_rule.entry(Arc::clone(rule)).or_default() += count;
+        }
         for (kind, count) in &other.events_by_kind {
             *self.events_by_kind.entry(kind).or_default() += count;
         }
@@ -65,23 +77,39 @@ impl Counts {
 #[derive(Debug, Default)]
 pub struct Ledger {
     rows: DashMap<SourceId, Row>,
+    /// Names of the drop rules.
+    drops: Vec<Arc<str>>,
 }
 
 impl Ledger {
+    /// With drop rules of these names.
+    pub fn new(drops: Vec<Arc<str>>) -> Self {
+        Self { rows: DashMap::new(), drops }
+    }
+
+    fn row(&self, source: &SourceId) -> RefMut<'_, SourceId, Row> {
+        let new = || Row { dropped: self.drops.iter().map(|_| AtomicU64::default()).collect(), ..Row::default() };
+        self.rows.entry(source.clone()).or_insert_with(new)
+    }
+
     /// Bytes and records came in.
     pub fn receive(&self, source: &SourceId, bytes: u64, records: u64) {
-        let row = self.rows.entry(source.clone()).or_default();
+        let row = self.row(source);
         row.bytes.fetch_add(bytes, Ordering::Relaxed);
         row.records.fetch_add(records, Ordering::Relaxed);
     }
 
     /// So many records ended like this.
     pub fn end(&self, source: &SourceId, outcome: Outcome, count: u64) {
-        let row = self.rows.entry(source.clone()).or_default();
+        let row = self.row(source);
         let cell = match outcome {
             Outcome::Event(kind) => &row.events[kind as usize],
             Outcome::Duplicate => &row.duplicates,
             Outcome::Reject(reason) => &row.rejects[reason as usize],
+            Outcome::Dropped(rule) => match row.dropped.get(rule) {
+                Some(cell) => cell,
+                None => return,
+            },
         };
         cell.fetch_add(count, Ordering::Relaxed);
     }
@@ -104,6 +132,13 @@ impl Ledger {
                 counts.rejects += count;
                 if count > 0 {
                     counts.rejects_by_reason.insert(reason.name(), count);
+                }
+            }
+            for (rule, cell) in self.drops.iter().zip(&row.dropped) {
+                let count = read(cell);
+                counts.dropped += count;
+                if count > 0 {
+                    counts.dropped_by_rule.insert(Arc::clone(rule), count);
                 }
             }
             all.insert(row.key().clone(), counts);

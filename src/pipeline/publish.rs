@@ -178,18 +178,26 @@ impl Flow {
     /// Detects in what is new and stores it.
     async fn absorb(&mut self, batch: Batch) -> Result<(), FlowError> {
         let source = batch.source.clone();
-        let events = Arc::new(self.only_new(batch).await?);
-        for event in events.iter() {
-            self.ledger.end(&source, Outcome::Event(event.kind), 1);
+        let events = self.only_new(batch).await?;
+        if events.is_empty() {
+            return Ok(());
         }
-        if !events.is_empty() {
-            let shared = Arc::clone(&events);
-            let findings = self.on_worker(move |worker| worker.detect(&shared)).await?;
-            self.publish(findings).await?;
-            self.events.append(&events).await?;
-            self.waiting += events.len();
-            self.is_dirty = true;
-        }
+        let work = move |worker: &mut Worker| {
+            let findings = worker.detect(&events);
+            let drops = worker.drops(&events);
+            (events, findings, drops)
+        };
+        let (mut events, findings, drops) = self.on_worker(work).await?;
+        self.publish(findings).await?;
+        let mut drops = drops.into_iter();
+        events.retain(|event| {
+            let dropped = drops.next().flatten();
+            self.ledger.end(&source, dropped.map_or(Outcome::Event(event.kind), Outcome::Dropped), 1);
+            dropped.is_none()
+        });
+        self.events.append(&events).await?;
+        self.waiting += events.len();
+        self.is_dirty = true;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::drop::Drops;
 use super::ledger::{Ledger, Outcome};
 use crate::decode::{DecodeLimits, Decoded, Decoder, Stream};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
@@ -25,6 +26,8 @@ pub struct WorkerSettings {
     pub idle_after: Duration,
     /// Rejects kept for a report; past it they are counted only.
     pub rejects_kept_max: usize,
+    /// What is left out of the store.
+    pub drops: Drops,
     /// The store holds events from before this start.
     pub has_past: bool,
     pub decode: DecodeLimits,
@@ -37,6 +40,7 @@ impl Default for WorkerSettings {
             workloads: BTreeMap::new(),
             idle_after: Duration::minutes(5),
             rejects_kept_max: 10_000,
+            drops: Drops::default(),
             has_past: false,
             decode: DecodeLimits::default(),
         }
@@ -180,6 +184,13 @@ impl Worker {
         let mut findings = Vec::new();
         self.engine.process(events, &mut findings);
         findings
+    }
+
+    /// By place in the batch that was just detected: the number of the rule that leaves an event out of the store. Nothing a rule matched is left out.
+    pub fn drops(&self, events: &[Event]) -> Vec<Option<usize>> {
+        let mut matched = self.engine.matched().iter().copied().peekable();
+        let judge = |(at, event)| if matched.next_if_eq(&at).is_some() { None } else { self.settings.drops.judge(event) };
+        events.iter().enumerate().map(judge).collect()
     }
 
     /// Fills the windows with events that the store had before this start; they raise nothing.

@@ -5,8 +5,10 @@ use async_trait::async_trait;
 use super::*;
 use crate::codec::Codec;
 use crate::detect::engine::{Engine, EngineSettings};
+use crate::detect::sigma;
 use crate::model::{ClusterId, EventId, Form, Kinds, Origin, PartitionId, SourceId, TenantId, Timestamp};
-use crate::pipeline::WorkerSettings;
+use crate::pipeline::{DropRule, Drops, WorkerSettings};
+use crate::query;
 
 /// A source that always has the next envelope ready, so many times.
 struct Busy(u64);
@@ -78,14 +80,19 @@ impl AlertStore for Counting {
 
 /// Envelopes through a flow: how many events were stored, in how many flushes.
 fn check(envelopes: u64, settings: FlowSettings) -> (usize, usize) {
-    let (store, ledger) = (Arc::new(Counting::default()), Arc::new(Ledger::default()));
-    let engine = Engine::new(Arc::default(), EngineSettings::default());
-    let worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings::default());
-    let flow = Flow::new(worker, store.clone(), store.clone(), ledger, Clock::simulated(Timestamp::default()), settings);
+    let (store, _) = run(envelopes, settings, Engine::new(Arc::default(), EngineSettings::default()), Vec::new());
+    (store.events.load(Ordering::Relaxed), store.flushes.load(Ordering::Relaxed))
+}
+
+fn run(envelopes: u64, settings: FlowSettings, engine: Engine, drops: Vec<DropRule>) -> (Arc<Counting>, Arc<Ledger>) {
+    let drops = Drops::new(drops);
+    let (store, ledger) = (Arc::new(Counting::default()), Arc::new(Ledger::new(drops.names())));
+    let worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings { drops, ..WorkerSettings::default() });
+    let flow = Flow::new(worker, store.clone(), store.clone(), Arc::clone(&ledger), Clock::simulated(Timestamp::default()), settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (_stop, stopped) = watch::channel(false);
     runtime.block_on(flow.run(vec![Box::new(Busy(envelopes))], stopped)).unwrap();
-    (store.events.load(Ordering::Relaxed), store.flushes.load(Ordering::Relaxed))
+    (store, ledger)
 }
 
 #[test]
@@ -99,4 +106,25 @@ fn a_queue_that_is_never_empty_is_flushed_when_due() {
 fn many_events_are_flushed_before_they_are_due() {
     let settings = FlowSettings { flush_every: StdDuration::from_secs(3600), flush_events_max: 100, ..FlowSettings::default() };
     assert_eq!(check(300, settings), (300, 3));
+}
+
+#[test]
+fn what_is_dropped_is_judged_and_counted_and_no_evidence_goes() {
+    let rule = "title: T\nid: 11111111-1111-4111-8111-111111111111\nlogsource: {product: kubernetes, service: audit}\ndetection: {s: {auditID: ['7', '13']}, condition: s}\nlevel: low\n";
+    let check = |query: &str, keep_one_in: u32| {
+        let (rules, problems) = sigma::parse(&[("t.yml".into(), rule.to_owned())], &sigma::Settings::default());
+        assert!(problems.iter().all(|problem| problem.severity != sigma::Severity::Error), "{problems:?}");
+        let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+        let drop = DropRule { name: "gets".into(), query: query::parse(query).unwrap(), keep_one_in };
+        let (store, ledger) = run(100, FlowSettings::default(), engine, vec![drop]);
+        let total = ledger.total();
+        assert_eq!((total.records, total.remainder()), (100, 0));
+        assert_eq!(total.dropped, total.dropped_by_rule.get("gets").copied().unwrap_or_default());
+        (store.events.load(Ordering::Relaxed), total.dropped)
+    };
+    assert_eq!(check("verb:get", 0), (2, 98), "the two that a rule matched stay");
+    assert_eq!(check("verb:list", 0), (100, 0));
+    assert_eq!(check("verb:get", 1), (100, 0), "one of one is a sample of all");
+    let (stored, dropped) = check("verb:get", 4);
+    assert!((15..45).contains(&stored) && stored as u64 + dropped == 100, "{stored}");
 }
