@@ -5,9 +5,11 @@
 //! `mod`, and a line in `SHAPES`.
 
 mod aws;
+mod azure;
 mod carrier;
 mod event_list;
 mod falco;
+mod gcp;
 mod hubble;
 mod json_stream;
 mod kept;
@@ -21,6 +23,7 @@ mod shipper;
 mod sniff;
 #[cfg(test)]
 mod tests;
+mod yandex;
 
 use std::sync::Arc;
 
@@ -31,10 +34,10 @@ pub use kept::{keep, lift_of};
 use sniff::{Shape, Sniffer, Wrapper};
 
 /// Every envelope whose object has a shape of its own, asked before the shapes of records. Shippers that have none are in `shipper`.
-const ENVELOPES: &[&[Wrapper]] = &[aws::ENVELOPES];
+const ENVELOPES: &[&[Wrapper]] = &[aws::ENVELOPES, gcp::ENVELOPES, yandex::ENVELOPES, azure::ENVELOPES];
 
 /// Every shape of a record, by envelope. The first that fits the keys seen so far wins.
-const SHAPES: &[&[Shape]] = &[event_list::SHAPES, native::SHAPES, hubble::SHAPES, falco::SHAPES];
+const SHAPES: &[&[Shape]] = &[event_list::SHAPES, native::SHAPES, hubble::SHAPES, falco::SHAPES, gcp::SHAPES];
 
 /// What a payload may be.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ mod time;
 mod wrapping;
 
 pub use alert::{Alert, AlertKind, AlertRule, Level, Match, Status, Step};
-pub use doc::{Container, Doc, Leaf, LeafKind, Limits, ParseError, Parser, Path, json_text, skip_value};
+pub use doc::{Container, Doc, Graft, Leaf, LeafKind, Limits, ParseError, Parser, Path, json_text, skip_value};
 pub use envelope::{Checkpoint, Envelope, EnvelopeKind, Form, Origin, PartitionId, Position, SourceId};
 pub use event::{Event, Facts, Kind, Value, ValueKind};
 pub use field::{Field, FieldRef, FieldType, RESERVED_ROOTS, distance, nearest};

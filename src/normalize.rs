@@ -16,6 +16,7 @@ mod body;
 mod entities;
 mod falco;
 mod gke;
+mod gke_audit;
 mod hubble;
 mod identity;
 mod other;
@@ -84,7 +85,10 @@ pub fn again(record: Record, is_forged: bool, origin: &Arc<Origin>, position: Po
     event(record, kind, is_forged, origin, position)
 }
 
-fn event(record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, position: Position) -> Event {
+fn event(mut record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, position: Position) -> Event {
+    if kind == Kind::K8sAudit {
+        gke_audit::translate(&mut record.doc);
+    }
     let by = record.wrapped.by.as_deref();
     let cluster = by.and_then(|by| by.cluster.as_ref()).unwrap_or(&origin.cluster).clone();
     let place = identity::Place { origin, cluster: &cluster, position, offset: record.offset, kind };
@@ -148,7 +152,7 @@ fn envelope_facts(by: &Wrapping, kind: Kind, facts: &mut Facts) {
     push(Field::CloudProvider, by.provider.map(Provider::name));
     push(Field::CloudAccount, by.account.as_deref());
     // What a container printed is about that container, unless it speaks for another system.
-    if let Some(emitter) = by.emitter.as_ref().filter(|_| kind == Kind::Other) {
+    if let Some(emitter) = by.emitter.as_ref().filter(|emitter| kind == Kind::Other && !emitter.pod.is_empty()) {
         push(Field::K8sNamespace, Some(&emitter.namespace));
         push(Field::K8sPod, Some(&emitter.pod));
         push(Field::K8sContainer, Some(&emitter.container));

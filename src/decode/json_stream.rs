@@ -7,8 +7,8 @@ use super::open::{Around, Opening};
 use super::prefix::{self, prefix_len};
 use super::resync::{Found, Resync};
 use super::sniff::{Verdict, Wrapper, blank};
-use super::{Core, Decoded, shipper};
-use crate::model::{Doc, EnvelopeKind, Magic, ParseError, Record, RejectReason, Wrapped, Wrapping, skip_value};
+use super::{Core, Decoded, gcp, shipper};
+use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectReason, Wrapped, Wrapping, skip_value};
 
 /// Bytes that may be read again after bad values before every byte counts: each bad value is read up to its error and then, for lines, once more.
 const REREAD_BYTES_FREE: u64 = 32 << 20;
@@ -235,8 +235,12 @@ impl Reader {
             Verdict::Record(shape) => match core.parser.parse_prefix(value, shape.lift) {
                 Ok((doc, end)) => {
                     out.bytes_records += end as u64;
-                    let (envelope, wrapped) = self.envelope(shape.envelope, &doc);
-                    out.records.push(Record { doc, kind: shape.kind, envelope, offset, wrapped });
+                    let (envelope, mut wrapped) = self.envelope(shape.envelope, &doc);
+                    let mut kind = shape.kind;
+                    if shape.envelope == EnvelopeKind::GcpLogging {
+                        kind = gcp::audit_entry(&doc, value.get(..end).unwrap_or_default(), &mut wrapped);
+                    }
+                    out.records.push(Record { doc, kind, envelope, offset, wrapped });
                     Step::To(at + end)
                 }
                 Err(error) => self.fail(&error, value, window, at, record_max, is_last),
@@ -271,11 +275,24 @@ impl Reader {
         let (offset, len) = (self.base + at as u64, value.len() as u64);
         let mut opening = Opening::new(core, out, &self.around, Some(wrapper.kind), offset);
         (wrapper.open)(value, &mut opening);
+        let said = opening.said();
         match opening.end() {
             Ok(_) => out.bytes_records += len,
+            Err(RejectReason::UnknownShape | RejectReason::NotARecord)
+                if wrapper.is_record && self.other(core, value, wrapper.kind, offset, &said, out) =>
+            {
+                out.bytes_records += len;
+            }
             Err(reason) => out.reject(offset, len, reason, format!("an envelope ({}) in which nothing is known", wrapper.kind.name())),
         }
         Step::To(at + value.len())
+    }
+
+    /// An object of which nothing is known, as a record of kind `other`.
+    fn other(&self, core: &mut Core, value: &[u8], kind: EnvelopeKind, offset: u64, said: &Wrapped, out: &mut Decoded) -> bool {
+        let Ok((doc, _)) = core.parser.parse_prefix(value, None) else { return false };
+        out.records.push(Record { doc, kind: Kind::Other, envelope: self.around.kind.unwrap_or(kind), offset, wrapped: said.clone() });
+        true
     }
 
     /// The envelope of a record, and what it says.

@@ -12,7 +12,7 @@ use super::prefix::prefix_len;
 use super::salvage::salvage;
 use super::sniff::blank;
 use super::{Core, Decoded};
-use crate::model::{EnvelopeKind, Magic, RejectReason, Timestamp, Wrapped, Wrapping};
+use crate::model::{EnvelopeKind, Kind, Magic, Record, RejectReason, Timestamp, Wrapped, Wrapping};
 
 /// How a record got here through the envelopes around it.
 #[derive(Debug, Clone)]
@@ -49,7 +49,8 @@ pub(super) struct Opening<'c> {
 
 impl<'c> Opening<'c> {
     pub(super) fn new(core: &'c mut Core, out: &'c mut Decoded, outer: &Around, kind: Option<EnvelopeKind>, offset: u64) -> Self {
-        let around = Around { depth: outer.depth + 1, kind: outer.kind.or(kind), at: None, ..outer.clone() };
+        let kind = outer.kind.or(kind.filter(|kind| *kind != EnvelopeKind::Carrier));
+        let around = Around { depth: outer.depth + 1, kind, at: None, ..outer.clone() };
         Self { core, out, around, offset, records: 0, trouble: None }
     }
 
@@ -131,14 +132,26 @@ impl<'c> Opening<'c> {
         self.trouble = Some(RejectReason::Control);
     }
 
-    /// Reads one item of the envelope's list. One in which nothing is known is a counted reject.
+    /// Reads one item of the envelope's list. One in which nothing is known is a record of kind `other` itself; one that can not be read a counted
+    /// reject.
     pub(super) fn item(&mut self, item: &[u8], read: impl FnOnce(&mut Self) -> bool) {
         self.trouble = None;
         if !read(self) {
             let reason = self.trouble.unwrap_or(RejectReason::UnknownShape);
+            if matches!(reason, RejectReason::UnknownShape | RejectReason::NotARecord) && self.other(item) {
+                return;
+            }
             let detail = format!("within an envelope: an item of {} bytes in which nothing is known", item.len());
             self.out.reject(self.offset, 0, reason, detail);
         }
+    }
+
+    fn other(&mut self, item: &[u8]) -> bool {
+        let Some(doc) = (item.first() == Some(&b'{')).then(|| self.core.parser.parse(item, None).ok()).flatten() else { return false };
+        let envelope = self.around.kind.unwrap_or(EnvelopeKind::Carrier);
+        self.out.records.push(Record { doc, kind: Kind::Other, envelope, offset: self.offset, wrapped: self.around.wrapped() });
+        self.records += 1;
+        true
     }
 
     /// Reads a payload within the envelope.
@@ -174,6 +187,11 @@ impl<'c> Opening<'c> {
             self.out.reject(offset, 0, reject.reason, detail);
         }
         true
+    }
+
+    /// What the envelope itself has said so far.
+    pub(super) fn said(&self) -> Wrapped {
+        self.around.wrapped()
     }
 
     /// How many records came out, or why none did.

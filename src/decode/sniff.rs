@@ -44,6 +44,8 @@ pub(super) struct Wrapper {
     pub(super) all: &'static [Sign],
     pub(super) any: &'static [Sign],
     pub(super) kind: EnvelopeKind,
+    /// It wraps one record; where nothing in it is known, it is one itself, of kind `other`.
+    pub(super) is_record: bool,
     /// Hands over what the object holds. What it does not hand over is left out.
     pub(super) open: fn(&[u8], &mut Opening<'_>),
 }

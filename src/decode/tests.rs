@@ -1,3 +1,5 @@
+mod clouds;
+
 use proptest::prelude::*;
 
 use super::*;

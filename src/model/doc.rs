@@ -4,12 +4,14 @@
 //! numbers; the text of a path is rebuilt from the keys when somebody wants to read it. Arrays are transparent: their
 //! elements share the array's path, and `item` tells elements apart.
 
+mod graft;
 mod parse;
 mod path;
 mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use graft::Graft;
 pub use parse::{Limits, ParseError, Parser, json_text};
 pub use path::Path;
 pub use scan::skip_value;

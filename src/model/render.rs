@@ -130,7 +130,7 @@ impl Event {
                 to.push_str(",\"stream\":");
                 write_json_string(stream, to);
             }
-            if let Some(Emitter { namespace, pod, container }) = &by.emitter {
+            if let Some(Emitter { namespace, pod, container }) = by.emitter.as_ref().filter(|emitter| !emitter.pod.is_empty()) {
                 to.push_str(",\"emitter\":");
                 write_json_string(&format!("{namespace}/{pod}/{container}"), to);
             }

@@ -73,6 +73,9 @@ pub(super) fn number_end(bytes: &[u8], from: usize) -> Result<usize, ParseError>
         if at == start { Err(ParseError::at(at, "a digit is missing")) } else { Ok(at) }
     };
     let mut at = from + usize::from(bytes.get(from) == Some(&b'-'));
+    if bytes.get(at) == Some(&b'0') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
+        return Err(ParseError::at(at, "a number starts with a needless zero"));
+    }
     at = digits(at)?;
     if bytes.get(at) == Some(&b'.') {
         at = digits(at + 1)?;
