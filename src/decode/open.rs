@@ -68,12 +68,6 @@ impl<'c> Opening<'c> {
         self.around.at = time;
     }
 
-    /// The envelope says itself that what is read from now on was cut.
-
-    pub(super) fn is_cut(&mut self, is_cut: bool) {
-        self.around.is_cut = is_cut;
-    }
-
     /// Reads a JSON value: an object or list as it stands, a string by its text. Says whether there was a record in it.
     pub(super) fn value(&mut self, value: &[u8]) -> bool {
         match value.first() {

@@ -35,7 +35,7 @@ impl Drops {
     pub(super) fn judge(&self, event: &Event) -> Option<usize> {
         let at = self.0.iter().position(|rule| query::matches(&rule.query, event))?;
         let keep_one_in = u64::from(self.0.get(at)?.keep_one_in);
-        let is_sample = keep_one_in > 0 && number(&event.id) % keep_one_in == 0;
+        let is_sample = keep_one_in > 0 && number(&event.id).is_multiple_of(keep_one_in);
         (!is_sample).then_some(at)
     }
 }

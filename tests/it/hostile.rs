@@ -4,10 +4,12 @@
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+use tokio::time::Instant;
 
 use crate::service::{PROGRAM, setting};
 
@@ -144,7 +146,7 @@ fn items() -> Vec<(&'static str, Vec<u8>, Fate)> {
         ("E19 terminal codes outside of records", b"\x1b]52;c;aGk=\x07\x1b[2J not json\n".to_vec(), Rejects),
         ("E20 times at the edge", ["9999-12-31T23:59:60Z", "0000-00-00T00:00:00Z", "2026-01-01T00:00:00+24:00", "-1", "1767225600", ""].iter().enumerate()
             .map(|(n, time)| format!(r#"{{"auditID":"t{n}","verb":"get","stage":"ResponseComplete","stageTimestamp":"{time}","requestReceivedTimestamp":"{time}"}}"#) + "\n").collect::<String>().into_bytes(), Events(6)),
-        ("E21 records without anything between", good.repeat(1).into_bytes().into_iter().chain(audit("two", "").into_bytes()).collect(), Events(2)),
+        ("E21 records without anything between", good.clone().into_bytes().into_iter().chain(audit("two", "").into_bytes()).collect(), Events(2)),
         ("E21 carriage returns alone", format!("{good}\r{}\r", audit("two", "")).into_bytes(), Events(2)),
         ("E21 spaces, compressed", gzip(&[vec![b' '; scale * (8 << 20)], good.clone().into_bytes()].concat()), Accounted),
         ("E22 50,000 keys of one length", with_object(&format!("{{{}}}", (0..50_000).map(|n| format!(r#""{n:08}":0"#)).collect::<Vec<_>>().join(","))), Events(1)),

@@ -18,10 +18,9 @@ fn base64(text: &str) -> String {
 fn fill(template: &str) -> String {
     let cut = AUDIT.split_at(AUDIT.len() - 8).0;
     let mut text = template.replace("QUOTED", &quoted(AUDIT)).replace("CUT", &quoted(cut)).replace("AUDIT", AUDIT);
-    while let Some(start) = text.rfind("BASE64(") {
-        let end = start + text[start..].find(")END").unwrap();
-        let inner = base64(&text[start + 7..end]);
-        text.replace_range(start..end + 4, &quoted(&inner));
+    while let Some((head, rest)) = text.clone().rsplit_once("BASE64(") {
+        let (inner, tail) = rest.split_once(")END").unwrap();
+        text = format!("{head}{}{tail}", quoted(&base64(inner)));
     }
     text
 }
