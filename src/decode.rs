@@ -4,6 +4,7 @@
 //! reject, or as a separator, and the three add up to [`Decoded::bytes_total`]. To add an envelope: a file with its shapes, its
 //! `mod`, and a line in `SHAPES`.
 
+mod audit_trails;
 mod aws;
 mod azure;
 mod carrier;
@@ -12,17 +13,23 @@ mod falco;
 mod gcp;
 mod hubble;
 mod json_stream;
+mod k8s_event;
 mod kept;
+mod kube_bench;
 mod members;
 mod native;
 mod open;
+mod osquery;
+mod policy;
 mod prefix;
 mod resync;
+mod runtime;
 mod salvage;
 mod shipper;
 mod sniff;
 #[cfg(test)]
 mod tests;
+mod trivy;
 mod yandex;
 
 use std::sync::Arc;
@@ -34,10 +41,23 @@ pub use kept::{keep, lift_of};
 use sniff::{Shape, Sniffer, Wrapper};
 
 /// Every envelope whose object has a shape of its own, asked before the shapes of records. Shippers that have none are in `shipper`.
-const ENVELOPES: &[&[Wrapper]] = &[aws::ENVELOPES, gcp::ENVELOPES, yandex::ENVELOPES, azure::ENVELOPES];
+const ENVELOPES: &[&[Wrapper]] = &[aws::ENVELOPES, gcp::ENVELOPES, yandex::ENVELOPES, azure::ENVELOPES, policy::ENVELOPES, trivy::ENVELOPES];
 
 /// Every shape of a record, by envelope. The first that fits the keys seen so far wins.
-const SHAPES: &[&[Shape]] = &[event_list::SHAPES, native::SHAPES, hubble::SHAPES, falco::SHAPES, gcp::SHAPES];
+const SHAPES: &[&[Shape]] = &[
+    event_list::SHAPES,
+    native::SHAPES,
+    hubble::SHAPES,
+    falco::SHAPES,
+    gcp::SHAPES,
+    policy::SHAPES,
+    osquery::SHAPES,
+    kube_bench::SHAPES,
+    trivy::SHAPES,
+    k8s_event::SHAPES,
+    runtime::SHAPES,
+    audit_trails::SHAPES,
+];
 
 /// What a payload may be.
 #[derive(Debug, Clone)]

@@ -8,25 +8,49 @@
 //! | Kubernetes audit | `audit`, with `uri`, `body` (pod specs, RBAC) and `patch` (JSON patches) |
 //! | Falco | `falco` |
 //! | Hubble flows | `hubble` |
-//! | everything else | `other`, with `gke` |
+//! | policy results | `policy_reporter`, `policy_report`, `gatekeeper`, `kyverno`, `kubearmor`, with `policy` |
+//! | file integrity, other osquery results | `osquery` |
+//! | findings | `kube_bench`, `trivy` |
+//! | Kubernetes Events | `k8s_event` |
+//! | cloud audit | `gke`, `yandex` |
+//! | what Hubble says of itself, Tetragon, KubeArmor's logs | `hubble_system`, `tetragon`, `kubearmor` |
+//! | anything else | `other` |
+//!
+//! `dialect` tells which of them reads a record whose kind does not say it; `object` makes facts of the object it is about, `instant` reads its times.
 
 mod actor;
 mod audit;
 mod body;
+mod dialect;
 mod entities;
 mod falco;
+mod gatekeeper;
 mod gke;
 mod gke_audit;
 mod hubble;
+mod hubble_system;
 mod identity;
+mod instant;
+mod k8s_event;
+mod kube_bench;
+mod kubearmor;
+mod kyverno;
+mod object;
+mod osquery;
 mod other;
 mod patch;
+mod policy;
+mod policy_report;
+mod policy_reporter;
 mod redact;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod tetragon;
+mod trivy;
 mod uri;
 mod workloads;
+mod yandex;
 
 use std::sync::Arc;
 
@@ -97,8 +121,7 @@ fn event(mut record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, 
         Kind::K8sAudit => audit::read(&record.doc, &place, &mut facts),
         Kind::Falco => falco::read(&record.doc, &place, &mut facts),
         Kind::Flow => hubble::read(&record.doc, &place, &mut facts),
-        Kind::CloudAudit => gke::read(&record.doc, &place, &mut facts),
-        Kind::Policy | Kind::Fim | Kind::Finding | Kind::K8sEvent | Kind::Other => other::read(&record.doc, &place, &mut facts),
+        Kind::Policy | Kind::Fim | Kind::Finding | Kind::CloudAudit | Kind::K8sEvent | Kind::Other => dialect::read(&record.doc, &place, &mut facts),
     };
     let time = head.time.or(record.wrapped.at);
     let is_time_assumed = time.is_none();

@@ -9,7 +9,12 @@ use crate::model::{EnvelopeKind, Provider, Timestamp, Wrapping};
 const AZURE: Wrapper = Wrapper { all: &[], any: &[], kind: EnvelopeKind::AzureDiagnostics, is_record: false, open: batch };
 
 pub(super) const ENVELOPES: &[Wrapper] = &[
-    Wrapper { all: &[sign("category", Want::Text("")), sign("properties", Want::Object)], is_record: true, open: record, ..AZURE },
+    Wrapper {
+        all: &[sign("category", Want::Text("")), sign("properties", Want::Object), sign("resourceId", Want::Text(""))],
+        is_record: true,
+        open: record,
+        ..AZURE
+    },
     // Amazon Data Firehose's requests have a list of this name too.
     Wrapper { all: &[sign("records", Want::List)], kind: EnvelopeKind::Carrier, ..AZURE },
 ];

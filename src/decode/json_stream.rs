@@ -41,6 +41,8 @@ pub(super) struct Reader {
     line: u64,
     resync: Option<Resync>,
     reread_bytes: u64,
+    /// What starts before this offset is read again after it was part of something bad: only what is known counts as a record there.
+    suspect_upto: u64,
     is_started: bool,
     /// Text wrapping has been taken off the record that comes next.
     is_prefixed: bool,
@@ -59,6 +61,7 @@ impl Reader {
             line: 0,
             resync: None,
             reread_bytes: 0,
+            suspect_upto: 0,
             is_started: false,
             is_prefixed: false,
             around: Around::NONE,
@@ -232,19 +235,7 @@ impl Reader {
             Err(error) => return self.fail(&error, value, window, at, record_max, is_last),
         };
         match verdict {
-            Verdict::Record(shape) => match core.parser.parse_prefix(value, shape.lift) {
-                Ok((doc, end)) => {
-                    out.bytes_records += end as u64;
-                    let (envelope, mut wrapped) = self.envelope(shape.envelope, &doc);
-                    let mut kind = shape.kind;
-                    if shape.envelope == EnvelopeKind::GcpLogging {
-                        kind = gcp::audit_entry(&doc, value.get(..end).unwrap_or_default(), &mut wrapped);
-                    }
-                    out.records.push(Record { doc, kind, envelope, offset, wrapped });
-                    Step::To(at + end)
-                }
-                Err(error) => self.fail(&error, value, window, at, record_max, is_last),
-            },
+            Verdict::Record(shape) => self.record(core, (shape.kind, shape.envelope, shape.lift), window, at, is_last, out),
             Verdict::Wrapper(wrapper) => {
                 let whole = rest.get(..core.limits.envelope_bytes_max.min(rest.len())).unwrap_or_default();
                 match skip_value(whole, 0) {
@@ -263,10 +254,41 @@ impl Reader {
                 match opening.end() {
                     Ok(_) => out.bytes_records += end as u64,
                     Err(RejectReason::TooDeep) => out.reject(offset, end as u64, RejectReason::TooDeep, "envelopes are nested deeper than the limit"),
-                    Err(_) => out.reject(offset, end as u64, RejectReason::UnknownShape, "an object of no known shape"),
+                    // What is only part of a record is none: of what an envelope carries, or of a damaged range.
+                    Err(_) if self.around.depth > 0 || offset < self.suspect_upto => {
+                        out.reject(offset, end as u64, RejectReason::UnknownShape, "an object of no known shape");
+                    }
+                    Err(_) => return self.record(core, (Kind::Other, EnvelopeKind::Native, None), window, at, is_last, out),
                 }
                 Step::To(at + end)
             }
+        }
+    }
+
+    /// Parses the record at `at`.
+    fn record(
+        &mut self,
+        core: &mut Core,
+        told: (Kind, EnvelopeKind, Option<&str>),
+        window: &[u8],
+        at: usize,
+        is_last: bool,
+        out: &mut Decoded,
+    ) -> Step {
+        let (kind, envelope, lift) = told;
+        let record_max = core.limits.record.record_bytes_max;
+        let rest = window.get(at..).unwrap_or_default();
+        let value = rest.get(..record_max.min(rest.len())).unwrap_or_default();
+        match core.parser.parse_prefix(value, lift) {
+            Ok((doc, end)) => {
+                out.bytes_records += end as u64;
+                let is_entry = envelope == EnvelopeKind::GcpLogging;
+                let (envelope, mut wrapped) = self.envelope(envelope, &doc);
+                let kind = if is_entry { gcp::audit_entry(&doc, value.get(..end).unwrap_or_default(), &mut wrapped) } else { kind };
+                out.records.push(Record { doc, kind, envelope, offset: self.base + at as u64, wrapped });
+                Step::To(at + end)
+            }
+            Err(error) => self.fail(&error, value, window, at, record_max, is_last),
         }
     }
 
@@ -359,6 +381,7 @@ impl Reader {
         let offset = self.base + at as u64;
         let column = usize::try_from(offset - self.line.min(offset)).unwrap_or(usize::MAX);
         self.resync = Some(Resync::new(offset, column, reason, what.to_owned()));
+        self.suspect_upto = self.suspect_upto.max(self.base + upto as u64);
         self.reread_bytes += (upto - at) as u64;
         if self.reread_bytes > offset + REREAD_BYTES_FREE {
             self.reread_bytes -= (upto - at) as u64;

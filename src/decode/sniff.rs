@@ -15,9 +15,11 @@ pub(super) enum Want {
     List,
     /// A string whose JSON text starts so, after the quote.
     Text(&'static str),
+    /// An object or list whose JSON text has this somewhere.
+    Says(&'static str),
 }
 
-/// A telling key.
+/// A telling key; with a `*` at its end, any key that starts so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sign {
     key: &'static str,
@@ -180,7 +182,7 @@ impl Sniffer {
             let bit = near.trailing_zeros();
             near &= near - 1;
             let sign = self.signs[bit as usize];
-            if sign.key.as_bytes() != key {
+            if sign.key.as_bytes() != key && !sign.key.strip_suffix('*').is_some_and(|start| key.starts_with(start.as_bytes())) {
                 continue;
             }
             let is_so = match sign.want {
@@ -190,6 +192,10 @@ impl Sniffer {
                 Want::Text(prefix) => {
                     let end = if bytes.get(start) == Some(&b'"') { skip_value(bytes, start)? } else { start };
                     bytes.get(start + 1..end).is_some_and(|text| text.starts_with(prefix.as_bytes()))
+                }
+                Want::Says(what) => {
+                    let end = if matches!(bytes.get(start), Some(b'{' | b'[')) { skip_value(bytes, start)? } else { start };
+                    memchr::memmem::find(bytes.get(start..end).unwrap_or_default(), what.as_bytes()).is_some()
                 }
             };
             found |= u128::from(is_so) << bit;

@@ -40,6 +40,13 @@ impl<'a> Actor<'a> {
         }
     }
 
+    /// Name, type and entity of who acts.
+    pub(super) fn push_facts(self, name: &str, facts: &mut Facts) {
+        facts.push_text(Field::ActorUserName, name);
+        facts.push_text(Field::ActorUserType, self.type_name());
+        self.push_entity(facts);
+    }
+
     /// The entity it is.
     pub(super) fn push_entity(self, facts: &mut Facts) {
         match self {

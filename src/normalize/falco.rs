@@ -40,6 +40,7 @@ slots!(Slot {
     ServerPort "output_fields.fd.sport|output_fields.fd.rport";
     ClientIp "output_fields.fd.cip";
     Protocol "output_fields.fd.l4proto";
+    AuditId "output_fields.ka.auditid";
     AuditUser "output_fields.ka.user.name";
     AuditEffective "output_fields.ka.impuser.name";
     AuditVerb "output_fields.ka.verb";
@@ -54,6 +55,9 @@ slots!(Slot {
 });
 
 static TABLE: LazyLock<Table<Slot>> = LazyLock::new(|| table_spelled(Slot::ROWS));
+
+/// The rule of the alerts that falcosidekick sends to try its outputs.
+const TEST_RULE: &str = "Test rule";
 
 /// Fields that are the native value as it is.
 const ALIASES: &[(Slot, Field)] = &[
@@ -72,6 +76,7 @@ const ALIASES: &[(Slot, Field)] = &[
 
 /// Aliases of alerts on audit events (the `k8saudit` plugins).
 const AUDIT_ALIASES: &[(Slot, Field)] = &[
+    (Slot::AuditId, Field::K8sAuditId),
     (Slot::AuditVerb, Field::K8sVerb),
     (Slot::AuditResource, Field::K8sResource),
     (Slot::AuditSubresource, Field::K8sSubresource),
@@ -92,6 +97,9 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     }
     if let Some(tty) = fields.text(Slot::Tty) {
         facts.push_bool(Field::ProcessTty, tty != "0" && tty != "false");
+    }
+    if fields.text(Slot::Rule) == Some(TEST_RULE) {
+        facts.push_bool(Field::EventTest, true);
     }
     place_facts(&fields, facts);
     file_and_net_facts(&fields, facts);

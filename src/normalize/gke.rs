@@ -12,16 +12,16 @@ use crate::model::{Doc, Facts, Field, Timestamp};
 slots!(Slot {
     InsertId "insertId";
     LogName "logName";
-    Time "timestamp|eventTime|event_time";
-    Method "protoPayload methodName|methodName|event_type|eventName";
+    Time "timestamp|eventTime";
+    Method "protoPayload methodName|methodName|eventName";
     Object "protoPayload resourceName|resourceName";
-    User "protoPayload authenticationInfo principalEmail|authenticationInfo principalEmail|authentication subject_name|userIdentity arn";
-    CallerIp "protoPayload requestMetadata callerIp|requestMetadata callerIp|request_metadata remote_address|sourceIPAddress";
-    Agent "protoPayload requestMetadata callerSuppliedUserAgent|requestMetadata callerSuppliedUserAgent|request_metadata user_agent|userAgent";
+    User "protoPayload authenticationInfo principalEmail|authenticationInfo principalEmail|userIdentity arn";
+    CallerIp "protoPayload requestMetadata callerIp|requestMetadata callerIp|sourceIPAddress";
+    Agent "protoPayload requestMetadata callerSuppliedUserAgent|requestMetadata callerSuppliedUserAgent|userAgent";
     StatusCode "protoPayload status code|status code";
     StatusMessage "protoPayload status message|status message|errorMessage";
-    Project "resource labels project_id|cloud_metadata cloud_id|recipientAccountId";
-    EventId "event_id|eventID";
+    Project "resource labels project_id|recipientAccountId";
+    EventId "eventID";
 });
 
 static TABLE: LazyLock<Table<Slot>> = LazyLock::new(|| table(Slot::ROWS));

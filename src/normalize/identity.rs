@@ -121,6 +121,15 @@ pub(super) fn position_id(place: &Place<'_>) -> EventId {
     identity.event_id()
 }
 
+/// The id of a record of whose header nothing is known: the whole of it identifies it, at its time. A uuid that a shipper adds does not count.
+pub(super) fn whole_id(doc: &Doc, place: &Place<'_>, time: Option<Timestamp>) -> EventId {
+    let Some(time) = time else { return position_id(place) };
+    let mut identity = Identity::event(place);
+    identity.number(time.nanos());
+    identity.leaves(doc, "", &["uuid"]);
+    identity.event_id()
+}
+
 /// The act of an event that is one of its own.
 pub(super) fn act_of(id: EventId) -> ActId {
     ActId(id.0)

@@ -50,6 +50,19 @@ pub(super) fn table<S: Copy>(rows: &[(S, &str)]) -> Table<S> {
     table
 }
 
+/// As [`table`], below each of these paths; an empty one is the record itself.
+pub(super) fn table_under<S: Copy>(under: &[&str], rows: &[(S, &str)]) -> Table<S> {
+    let mut table = Table::default();
+    for (slot, paths) in rows {
+        for path in paths.split('|') {
+            for above in under {
+                table.insert(Path::of(above.split(' ').filter(|key| !key.is_empty()).chain(path.split(' '))), *slot);
+            }
+        }
+    }
+    table
+}
+
 /// As [`table`], but dots part keys or belong to them: every spelling counts.
 pub(super) fn table_spelled<S: Copy>(rows: &[(S, &str)]) -> Table<S> {
     let mut table = Table::default();

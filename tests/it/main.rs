@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod envelopes;
 mod hostile;
+mod kinds;
 mod live_s3;
 mod ocsf;
 mod parity;
