@@ -4,34 +4,57 @@
 //! reject, or as a separator, and the three add up to [`Decoded::bytes_total`]. To add an envelope: a file with its shapes, its
 //! `mod`, and a line in `SHAPES`.
 
+mod alertmanager;
 mod aws;
+mod broker;
 mod carrier;
+mod cri;
+mod emitter;
 mod event_list;
 mod falco;
 mod hubble;
+mod join;
 mod json_stream;
 mod kept;
+mod logfmt;
+mod loki;
 mod members;
 mod native;
 mod open;
+mod otlp;
+mod otlp_proto;
 mod prefix;
 mod resync;
 mod salvage;
 mod shipper;
 mod sniff;
+mod splunk;
+mod syslog;
+mod syslog_ng;
 #[cfg(test)]
 mod tests;
+mod when;
 
 use std::sync::Arc;
 
 use crate::model::{Inflate, InflateLimits, Limits, Magic, Parser, Record, Reject, RejectReason};
 
+pub use emitter::emitter_of_path;
 use json_stream::Reader;
 pub use kept::{keep, lift_of};
 use sniff::{Shape, Sniffer, Wrapper};
 
 /// Every envelope whose object has a shape of its own, asked before the shapes of records. Shippers that have none are in `shipper`.
-const ENVELOPES: &[&[Wrapper]] = &[aws::ENVELOPES];
+const ENVELOPES: &[&[Wrapper]] = &[
+    aws::ENVELOPES,
+    otlp::ENVELOPES,
+    broker::ENVELOPES,
+    splunk::ENVELOPES,
+    loki::ENVELOPES,
+    alertmanager::ENVELOPES,
+    syslog::ENVELOPES,
+    syslog_ng::ENVELOPES,
+];
 
 /// Every shape of a record, by envelope. The first that fits the keys seen so far wins.
 const SHAPES: &[&[Shape]] = &[event_list::SHAPES, native::SHAPES, hubble::SHAPES, falco::SHAPES];

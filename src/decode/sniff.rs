@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::carrier;
+use super::members::members;
 use super::open::Opening;
 use crate::model::{EnvelopeKind, Kind, ParseError, skip_value};
 
@@ -15,6 +16,8 @@ pub(super) enum Want {
     List,
     /// A string whose JSON text starts so, after the quote.
     Text(&'static str),
+    /// An object with this member.
+    Member(&'static str),
 }
 
 /// A telling key.
@@ -185,6 +188,10 @@ impl Sniffer {
                 Want::Any => true,
                 Want::Object => bytes.get(start) == Some(&b'{'),
                 Want::List => bytes.get(start) == Some(&b'['),
+                Want::Member(name) => {
+                    let end = if bytes.get(start) == Some(&b'{') { skip_value(bytes, start)? } else { start };
+                    members(bytes.get(start..end).unwrap_or_default(), [name])[0].is_some()
+                }
                 Want::Text(prefix) => {
                     let end = if bytes.get(start) == Some(&b'"') { skip_value(bytes, start)? } else { start };
                     bytes.get(start + 1..end).is_some_and(|text| text.starts_with(prefix.as_bytes()))
