@@ -65,7 +65,8 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
     });
     is_found || {
         let mut json = Vec::new();
-        let pairs = [br#"{"kvlistValue":{"values":"#, if attributes.is_empty() { b"[]" } else { attributes }, b"}}"].concat();
+        let attributes = if attributes.is_empty() { b"[]".as_slice() } else { attributes };
+        let pairs = [br#"{"kvlistValue":{"values":"#.as_slice(), attributes, b"}}"].concat();
         put_json(&pairs, &mut json);
         opening.value(&json)
     }

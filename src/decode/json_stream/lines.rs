@@ -76,7 +76,7 @@ impl Reader {
                 let part = Part { stream, text, offset: self.base + at as u64, bytes: line.len(), at: prefix.at };
                 self.part(core, part, is_last, out);
             }
-            _ => self.within(core, prefix, text, (self.base + at as u64, line.len()), out),
+            _ => self.value_within(core, prefix, text, (self.base + at as u64, line.len()), out),
         }
         Some(Step::To(at + line.len()))
     }
@@ -114,7 +114,7 @@ impl Reader {
     }
 
     /// Reads a value with more text behind it. `place` is that of the whole line: offset and length.
-    fn within(&self, core: &mut Core, prefix: &Prefix, text: &[u8], place: (u64, usize), out: &mut Decoded) {
+    fn value_within(&self, core: &mut Core, prefix: &Prefix, text: &[u8], place: (u64, usize), out: &mut Decoded) {
         let (offset, len) = (place.0, place.1 as u64);
         let mut opening = Opening::new(core, out, self.around(), prefix.kind, offset);
         opening.at(prefix.at);
@@ -145,7 +145,7 @@ impl Reader {
             Line::TooLong => return self.fail(error, value, window, at, bytes_max, is_last),
         };
         let mut opening = Opening::new(core, out, self.around(), None, self.base + at as u64);
-        opening.keep_time(self.around().at);
+        opening.at(self.around().at);
         opening.salvaged(&String::from_utf8_lossy(line));
         match opening.end() {
             Ok(_) => {
