@@ -10,6 +10,7 @@ mod kinds;
 mod live_s3;
 mod ocsf;
 mod parity;
+mod secrets;
 mod service;
 mod tidy;
 mod tls;
