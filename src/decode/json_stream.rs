@@ -271,7 +271,8 @@ impl Reader {
                     self.docker_part(core, line, at, end, out);
                     return Step::To(at + end);
                 }
-                let mut opening = Opening::new(core, out, self.around(), docker.map(|_| EnvelopeKind::Cri), offset);
+                let mut opening = Opening::new(core, out, self.around(), docker.as_ref().map(|_| EnvelopeKind::Cri), offset);
+                let envelope = docker.map_or(EnvelopeKind::Native, |_| EnvelopeKind::Cri);
                 shipper::open(object, &carried, value, &mut opening);
                 match opening.end() {
                     Ok(_) => out.bytes_records += end as u64,
@@ -280,7 +281,7 @@ impl Reader {
                     Err(_) if self.around.depth > 0 || offset < self.suspect_upto => {
                         out.reject(offset, end as u64, RejectReason::UnknownShape, "an object of no known shape");
                     }
-                    Err(_) => return self.record(core, (Kind::Other, EnvelopeKind::Native, None), window, at, is_last, out),
+                    Err(_) => return self.record(core, (Kind::Other, envelope, None), window, at, is_last, out),
                 }
                 Step::To(at + end)
             }
@@ -317,7 +318,7 @@ impl Reader {
     /// Opens an envelope. One in which nothing is known counts as a whole.
     fn wrapper(&self, core: &mut Core, wrapper: &Wrapper, value: &[u8], at: usize, out: &mut Decoded) -> Step {
         let (offset, len) = (self.base + at as u64, value.len() as u64);
-        let mut opening = Opening::new(core, out, self.around(), Some(wrapper.kind).filter(|kind| *kind != EnvelopeKind::Carrier), offset);
+        let mut opening = Opening::new(core, out, self.around(), Some(wrapper.kind), offset);
         (wrapper.open)(value, &mut opening);
         let said = opening.said();
         match opening.end() {

@@ -53,6 +53,8 @@ pub(super) struct Opening<'c> {
     around: Around,
     /// Offset of the envelope in the payload: that of everything in it.
     offset: u64,
+    /// The time of the envelope around this one, for what has none here.
+    outer_at: Option<Timestamp>,
     records: usize,
     /// Why something in it could not be read.
     trouble: Option<RejectReason>,
@@ -61,8 +63,8 @@ pub(super) struct Opening<'c> {
 impl<'c> Opening<'c> {
     pub(super) fn new(core: &'c mut Core, out: &'c mut Decoded, outer: &Around, kind: Option<EnvelopeKind>, offset: u64) -> Self {
         let kind = outer.kind.or(kind.filter(|kind| *kind != EnvelopeKind::Carrier));
-        let around = Around { depth: outer.depth + 1, kind, at: None, ..outer.clone() };
-        Self { core, out, around, offset, records: 0, trouble: None }
+        let around = Around { depth: outer.depth + 1, kind, ..outer.clone() };
+        Self { core, out, around, offset, outer_at: outer.at, records: 0, trouble: None }
     }
 
     /// What the envelope says of everything that is read from now on.
@@ -76,7 +78,7 @@ impl<'c> Opening<'c> {
 
     /// The envelope's time for what is read from now on.
     pub(super) fn at(&mut self, time: Option<Timestamp>) {
-        self.around.at = time;
+        self.around.at = time.or(self.outer_at);
     }
 
     /// Whether an envelope has named the container that printed what is read.
@@ -170,18 +172,24 @@ impl<'c> Opening<'c> {
     /// Reads one item of the envelope's list. One in which nothing is known is a record of kind `other` itself; one that can not be read a counted
     /// reject.
     pub(super) fn item(&mut self, item: &[u8], read: impl FnOnce(&mut Self) -> bool) {
+        self.item_as(item.len(), read, || Cow::Borrowed(item));
+    }
+
+    /// The same for an item of so many bytes that is no JSON, or says little as it stands: `show` is called for one in which nothing is known.
+    pub(super) fn item_as<'i>(&mut self, bytes: usize, read: impl FnOnce(&mut Self) -> bool, show: impl FnOnce() -> Cow<'i, [u8]>) {
         self.trouble = None;
         if !read(self) {
             let reason = self.trouble.unwrap_or(RejectReason::UnknownShape);
-            if matches!(reason, RejectReason::UnknownShape | RejectReason::NotARecord) && self.other(item) {
+            if matches!(reason, RejectReason::UnknownShape | RejectReason::NotARecord) && self.other(&show()) {
                 return;
             }
-            let detail = format!("within an envelope: an item of {} bytes in which nothing is known", item.len());
+            let detail = format!("within an envelope: an item of {bytes} bytes in which nothing is known");
             self.out.reject(self.offset, 0, reason, detail);
         }
     }
 
-    fn other(&mut self, item: &[u8]) -> bool {
+    /// Takes an object in which nothing is known as a record.
+    pub(super) fn other(&mut self, item: &[u8]) -> bool {
         let Some(doc) = (item.first() == Some(&b'{')).then(|| self.core.parser.parse(item, None).ok()).flatten() else { return false };
         let envelope = self.around.kind.unwrap_or(EnvelopeKind::Carrier);
         self.out.records.push(Record { doc, kind: Kind::Other, envelope, offset: self.offset, wrapped: self.around.wrapped() });

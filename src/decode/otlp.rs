@@ -27,7 +27,7 @@ fn request(object: &[u8], opening: &mut Opening<'_>) {
             opening.says(&labels.wrapping());
             for scope in elements(scopes.unwrap_or_default()) {
                 for record in elements(member(scope, &["logRecords"]).unwrap_or_default()) {
-                    opening.apart(|opening| opening.item(record, |opening| log(record, opening)));
+                    opening.apart(|opening| opening.item_as(record.len(), |opening| log(record, opening), || plain(record).into()));
                 }
             }
         });
@@ -63,13 +63,27 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
         }
         _ => false,
     });
-    is_found || {
-        let mut json = Vec::new();
-        let attributes = if attributes.is_empty() { b"[]".as_slice() } else { attributes };
-        let pairs = [br#"{"kvlistValue":{"values":"#.as_slice(), attributes, b"}}"].concat();
-        put_json(&pairs, &mut json);
-        opening.value(&json)
+    is_found || (!attributes.is_empty() && opening.value(&object_of(attributes)))
+}
+
+/// Attributes as one object.
+fn object_of(attributes: &[u8]) -> Vec<u8> {
+    let mut json = Vec::new();
+    put_json(&[br#"{"kvlistValue":{"values":"#.as_slice(), attributes, b"}}"].concat(), &mut json);
+    json
+}
+
+/// A log in which nothing is known, as a plain object.
+fn plain(record: &[u8]) -> Vec<u8> {
+    let [body, attributes] = members(record, ["body", "attributes"]);
+    let mut json = b"{\"body\":".to_vec();
+    put_json(body.unwrap_or(b"{}"), &mut json);
+    if let Some(attributes) = attributes {
+        json.extend_from_slice(b",\"attributes\":");
+        json.extend_from_slice(&object_of(attributes));
     }
+    json.push(b'}');
+    json
 }
 
 /// Nanoseconds as OTLP spells them, in a text; 0 is none.

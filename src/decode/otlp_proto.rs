@@ -105,7 +105,7 @@ pub(super) fn resource_logs(logs: &[u8], opening: &mut Opening<'_>) {
         note(of_number(resource, 1), &mut labels, |_| true);
         opening.says(&labels.wrapping());
         for record in of_number(logs, 2).flat_map(|scope| of_number(scope, 2)) {
-            opening.apart(|opening| opening.item(record, |opening| log(record, opening)));
+            opening.apart(|opening| opening.item_as(record.len(), |opening| log(record, opening), || plain(record).into()));
         }
     });
 }
@@ -137,7 +137,22 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
         (None, Some(_)) => opening.value(&json_of(&[], body)),
         _ => false,
     };
-    is_found || opening.value(&json_of(record, &[]))
+    is_found || (field(record, 6).is_some() && opening.value(&json_of(record, &[])))
+}
+
+/// A log in which nothing is known, as a plain object.
+fn plain(record: &[u8]) -> Vec<u8> {
+    let mut json = b"{\"body\":".to_vec();
+    match field(record, 5) {
+        Some(Wire::Bytes(body)) if !body.is_empty() => json.extend_from_slice(&json_of(&[], body)),
+        _ => json.extend_from_slice(b"null"),
+    }
+    if field(record, 6).is_some() {
+        json.extend_from_slice(b",\"attributes\":");
+        json.extend_from_slice(&json_of(record, &[]));
+    }
+    json.push(b'}');
+    json
 }
 
 /// A value as plain JSON, or, without one, the attributes of a record.
