@@ -1,6 +1,7 @@
 //! OpenTelemetry logs as JSON: `resourceLogs[].scopeLogs[].logRecords[]`. The record is a log's body, as text or as key-value lists, or its
 //! attributes. Resource attributes name the container and the cluster.
 
+use super::alertmanager::falco_of;
 use super::emitter::Labels;
 use super::members::{Elements, elements, member, members, put_text, text_of};
 use super::open::Opening;
@@ -46,7 +47,8 @@ fn note(attributes: &[u8], labels: &mut Labels, is_wanted: impl Fn(&str) -> bool
 
 fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
     let [time, observed, body, attributes] = members(record, ["timeUnixNano", "observedTimeUnixNano", "body", "attributes"]);
-    opening.at([time, observed].into_iter().flatten().find_map(nanos));
+    let time = [time, observed].into_iter().flatten().find_map(nanos);
+    opening.at(time);
     let attributes = attributes.unwrap_or_default();
     if !opening.has_emitter() {
         // What the resource says of the container stands; else the path of its log, which receivers put beside the record.
@@ -63,7 +65,16 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
         }
         _ => false,
     });
-    is_found || (!attributes.is_empty() && opening.value(&object_of(attributes)))
+    let text = body.and_then(|body| member(body, &["stringValue"]));
+    is_found || (!attributes.is_empty() && beside(&object_of(attributes), text, time, opening))
+}
+
+/// Reads attributes: as a record, or as what falcosidekick leaves of an alert, whose text is the body.
+pub(super) fn beside(attributes: &[u8], text: Option<&[u8]>, time: Option<Timestamp>, opening: &mut Opening<'_>) -> bool {
+    match falco_of(attributes, text.unwrap_or_default(), time) {
+        Some(alert) => opening.mangled(&alert),
+        None => opening.value(attributes),
+    }
 }
 
 /// Attributes as one object.

@@ -234,23 +234,34 @@ fn protobuf() {
     let list = pairs.iter().flat_map(|pair| field(1, pair)).collect::<Vec<_>>();
     let two = field(2, &[at(11, 1_772_359_209_000_000_000), field(5, &field(6, &list))].concat());
     let three = field(2, &[field(5, &text("words")), field(6, &pair("auditID", &text("a-3"))), field(6, &pair("verb", &text("get")))].concat());
+    let falco: Vec<u8> = [("rule", "a-4"), ("priority", "Notice"), ("tags", "a,b"), ("timestamp", "2026-03-01 10:00:00.5 +0000 UTC")]
+        .iter()
+        .flat_map(|(key, value)| field(6, &pair(key, &text(value))))
+        .collect();
+    let alert = field(2, &[field(5, &text("a shell")), falco].concat());
     let four = field(2, &field(5, &text("words")));
     // The resource may come last.
     let request = [
         field(1, &[field(2, &[one.clone(), two].concat()), field(1, &resource)].concat()),
-        field(1, &[field(1, b""), field(2, &[field(1, b""), three, four].concat())].concat()),
+        field(1, &[field(1, b""), field(2, &[field(1, b""), three, alert, four].concat())].concat()),
     ]
     .concat();
     let all = "a-1: k8s_audit/otlp /shelf-0/ at 2026-03-01T10:00:00.000000001Z
         a-2: k8s_audit/otlp /shelf-0/ at 2026-03-01T10:00:09Z
         a-3: k8s_audit/otlp
+        a-4: falco/otlp cut
         -: other/otlp";
     check_bytes("a request", &request, all);
     check_bytes("requests with lengths", &[framed(&request), framed(&request)].concat(), &format!("{all}\n{all}"));
     let texts: Vec<String> = whole(&request, DecodeLimits::default()).records.iter().skip(1).map(|record| record.doc.text().to_owned()).collect();
     assert_eq!(
         texts,
-        [r#"{"auditID":"a-2","verb":null,"i":-7,"d":201,"b":true,"l":[null,"a\"b"]}"#, r#"{"auditID":"a-3","verb":"get"}"#, r#"{"body":"words"}"#]
+        [
+            r#"{"auditID":"a-2","verb":null,"i":-7,"d":201,"b":true,"l":[null,"a\"b"]}"#,
+            r#"{"auditID":"a-3","verb":"get"}"#,
+            r#"{"rule":"a-4","priority":"Notice","output":"a shell","time":"2026-03-01T10:00:00.500000000Z","tags":["a","b"],"output_fields":{}}"#,
+            r#"{"body":"words"}"#
+        ]
     );
     let json = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"{\"auditID\":\"a-1\",\"verb\":\"get\"}"}}]}]}]}"#;
     check_bytes("lengths and JSON", &framed(json), "a-1: k8s_audit/otlp");
