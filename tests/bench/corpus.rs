@@ -227,12 +227,13 @@ pub(crate) fn falco(random: &mut Random, at: u64, to: &mut String) {
     );
 }
 
-/// So many events as NDJSON: audit events, or flows; one in two thousand is a Falco alert.
+/// So many events as NDJSON: audit events, or flows, of which one in two thousand is a Falco alert; or Falco alerts alone.
 pub(crate) fn lines(kind: &str, events: u64, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut out = String::with_capacity(events as usize * 1_400);
     for at in 0..events {
         match (kind, random.below(2_000)) {
+            ("falco", _) => falco(&mut random, at, &mut out),
             (_, 0) => falco(&mut random, at / 2_000, &mut out),
             ("flow", _) => flow(&mut random, at, &mut out),
             _ => audit(&mut random, at, &mut out),
