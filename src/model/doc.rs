@@ -157,6 +157,12 @@ impl Doc {
         start..start + len
     }
 
+    /// Where in [`Doc::text`] the text of a leaf stands, without quotes; none if it has escapes there.
+    pub fn plain_range(&self, leaf: &Leaf) -> Option<Range<usize>> {
+        let start = leaf.value.start as usize;
+        (leaf.value.start & SIDE == 0).then(|| start..start + leaf.value.len as usize)
+    }
+
     /// Where in [`Doc::text`] an object or array stands, brackets included.
     pub fn container_range(&self, container: &Container) -> Range<usize> {
         container.value.start as usize..container.value.start as usize + container.value.len as usize
