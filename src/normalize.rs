@@ -78,10 +78,10 @@ impl Normalizer {
             Kind::Policy | Kind::Fim | Kind::Finding | Kind::K8sEvent | Kind::Other => other::read(&record.doc, &place, &mut facts),
         };
         let time = head.time.unwrap_or(origin.received);
-        facts.push_text(Field::EventId, &head.id.to_string());
+        facts.push_shown(Field::EventId, head.id);
         facts.push_text(Field::EventKind, kind.name());
-        facts.push_text(Field::EventTime, &time.to_string());
-        facts.push_text(Field::EventIngested, &origin.received.to_string());
+        facts.push_shown(Field::EventTime, time);
+        facts.push_shown(Field::EventIngested, origin.received);
         facts.push_text(Field::EventEnvelope, record.envelope.name());
         facts.push_text(Field::EventSource, &origin.source.0);
         facts.push_text(Field::EventOutcome, head.outcome);

@@ -45,7 +45,7 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
         fields.alias_first(Slot::Rule, Field::PolicyRule, facts);
         for (slot, field) in [(Slot::Result, Field::PolicyResult), (Slot::Severity, Field::PolicySeverity)] {
             if let Some(text) = fields.text(slot) {
-                facts.push_text(field, &text.to_ascii_lowercase());
+                facts.push_lower(field, text);
             }
         }
     }

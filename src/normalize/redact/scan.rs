@@ -59,25 +59,8 @@ const MARKERS: &[(&str, Marker)] = &[
     ("%3a%2f%2f", Marker::EncodedUrl),
 ];
 
-/// What stands in every text that has a marker, in lower case; and the word in every text that makes an object a Secret. Flags (`--`) come on
-/// top, from `secrets`.
-pub(super) const LITERALS: &[&str] = &[
-    "eyj",
-    "bearer",
-    "basic",
-    "passw",
-    "passphrase",
-    "secret",
-    "api_key",
-    "api-key",
-    "apikey",
-    "private_key",
-    "private-key",
-    "_token",
-    "token=",
-    "://",
-    "%3a%2f%2f",
-];
+/// What ends the authority of a URL.
+pub(super) const AUTHORITY_ENDS: &[char] = &[' ', '/', '"', '\'', '?', '#', '\\', ',', '<', '>', '\n', '\t'];
 
 static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
@@ -99,8 +82,7 @@ pub(super) fn find(text: &str) -> Vec<Match> {
             Marker::Bearer => bearer(text, hit.end()).map(|range| (range, Class::Token)),
             Marker::Basic => basic(text, hit.start(), hit.end()).map(|range| (range, Class::Credential)),
             Marker::Name(class) => named(text, hit.start(), hit.end()).map(|range| (range, *class)),
-            Marker::Url => userinfo(text, hit.end(), &[' ', '/', '"', '\'', '?', '#', '\\', ',', '<', '>', '\n', '\t'], "@", ":")
-                .map(|range| (range, Class::Credential)),
+            Marker::Url => userinfo(text, hit.end(), AUTHORITY_ENDS, "@", ":").map(|range| (range, Class::Credential)),
             Marker::EncodedUrl => encoded_userinfo(text, hit.end()).map(|range| (range, Class::Credential)),
         };
         found.extend(secret.filter(|(range, _)| !range.is_empty()).map(|(range, class)| Match { range, class }));

@@ -1,6 +1,5 @@
 //! Secrets that can be told by where they stand: data of Secret objects, values of fields and variables that are named for secrets.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -33,8 +32,8 @@ const KEYS: &[(&str, Class)] = &[
 const NAME_PARTS: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey", "accesskey", "cookie"];
 /// Ends of names that only point at a secret, or tell about it.
 const NAME_ENDS: &[&str] = &["file", "path", "name", "id", "ttl", "url", "dir", "ref", "type", "enabled", "audience", "issuer"];
-/// What may stand between the words of a name.
-const SEPARATORS: [char; 3] = ['_', '-', ' '];
+/// Bytes of a key that is looked at: the longest name with all its hyphens.
+const KEY_BYTES_MAX: usize = 24;
 /// Bytes of a name that is looked at.
 const NAME_BYTES_MAX: usize = 128;
 /// How near a sibling is looked for, in leaves.
@@ -68,10 +67,14 @@ pub(super) fn role(key: &str) -> KeyRole {
     }
 }
 
-/// How command-line flags begin that are named for secrets: `--t`, and so on, in lower case.
-pub(super) fn flags() -> impl Iterator<Item = String> {
-    let firsts: BTreeSet<char> = KEYS.iter().filter_map(|(key, _)| key.chars().next()).chain(SEPARATORS).collect();
-    firsts.into_iter().map(|first| format!("--{first}"))
+/// By byte: whether the name of a flag for a secret can begin with it, after `--`.
+pub(super) fn flag_starts() -> [bool; 256] {
+    let mut starts = [false; 256];
+    let firsts = KEYS.iter().filter_map(|(key, _)| key.bytes().next()).flat_map(|first| [first, first.to_ascii_uppercase()]);
+    for first in firsts.chain((0..=255).filter(|byte| is_separator(*byte))) {
+        starts[usize::from(first)] = true;
+    }
+    starts
 }
 
 /// Paths below which every value is a Secret's data. Of the leaves those have to be given whose text has the word in it.
@@ -155,16 +158,27 @@ pub(super) fn named_as(doc: &Doc, at: usize, leaf: &Leaf, text: &str) -> Option<
 }
 
 fn class_of_key(key: &str) -> Option<Class> {
-    // The longest name with all its hyphens.
-    if !(5..=24).contains(&key.len()) || !key.is_ascii() {
+    if !(5..=KEY_BYTES_MAX).contains(&key.len()) || !key.is_ascii() {
         return None;
     }
-    let is = |known: &str| key.bytes().filter(|byte| !is_separator(*byte)).map(|byte| byte.to_ascii_lowercase()).eq(known.bytes());
-    KEYS.iter().find(|(known, _)| is(known)).map(|(_, class)| *class)
+    let mut plain = [0; KEY_BYTES_MAX];
+    let plain = plain_into(key, &mut plain);
+    KEYS.iter().find(|(known, _)| known.as_bytes() == plain).map(|(_, class)| *class)
 }
 
+/// A name in lower case and without separators. It fits the buffer.
+fn plain_into<'b>(name: &str, buffer: &'b mut [u8]) -> &'b [u8] {
+    let mut len = 0;
+    for (to, byte) in buffer.iter_mut().zip(name.bytes().filter(|byte| !is_separator(*byte))) {
+        *to = byte.to_ascii_lowercase();
+        len += 1;
+    }
+    buffer.get(..len).unwrap_or_default()
+}
+
+/// What may stand between the words of a name.
 fn is_separator(byte: u8) -> bool {
-    SEPARATORS.contains(&char::from(byte))
+    matches!(byte, b'_' | b'-' | b' ')
 }
 
 /// Of a variable, a header, or the last segment of a patch's path.
@@ -174,12 +188,6 @@ fn is_secret_name(name: &str) -> bool {
     if name.len() > plain.len() {
         return false;
     }
-    // In lower case and without separators.
-    let mut len = 0;
-    for byte in name.bytes().filter(|byte| !is_separator(*byte)) {
-        plain[len] = byte.to_ascii_lowercase();
-        len += 1;
-    }
-    let plain = &plain[..len];
+    let plain = plain_into(name, &mut plain);
     plain.ends_with(b"authorization") || PARTS.is_match(plain) && !NAME_ENDS.iter().any(|end| plain.ends_with(end.as_bytes()))
 }

@@ -1,52 +1,114 @@
 //! Which leaves of a record may hold a secret: few, so that the full look is taken at those alone.
 //!
-//! Sure when it leaves a leaf out: the tests hold it against the full look at every leaf.
+//! Sure when it leaves a leaf out: the tests hold it against the full look at every leaf. A text without escapes is looked at where it stands in
+//! the record, in one scan of the whole, which is why a sign must not need what stands outside of its value.
 
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind, packed};
+use memchr::memmem;
 
 use super::secrets::{self, KeyRole};
 use super::{pan, scan};
 use crate::model::{Doc, Leaf, LeafKind, Path};
 
-/// Roles of keys that are remembered, by path: a power of two.
+/// Roles of keys that are remembered, by path.
 const ROLES: usize = 512;
+/// What stands in a text, in lower case, before the names that a secret follows, or in a text that makes an object a Secret. At least four bytes
+/// each: short literals are found in too many places. What other secrets need is asked for in [`Signs::each`].
+const LITERALS: &[&str] = &[
+    "bearer",
+    "basic",
+    "passw",
+    "passphrase",
+    SECRET,
+    "api_key",
+    "api-key",
+    "apikey",
+    "private_key",
+    "private-key",
+    "_token",
+    "token=",
+    "%3a%2f%2f",
+];
+const SECRET: &str = "secret";
 
-/// Finds the literals in text in lower case, by vectors where the machine has them.
-enum Finder {
+/// Finds the literals, by vectors where the machine has them.
+#[derive(Debug)]
+enum Literals {
     Packed(packed::Searcher),
     Automaton(AhoCorasick),
 }
 
-static FINDER: LazyLock<Finder> = LazyLock::new(|| {
-    let literals: Vec<String> = scan::LITERALS.iter().map(|literal| (*literal).to_owned()).chain(secrets::flags()).collect();
-    match packed::Searcher::new(&literals) {
-        Some(searcher) => Finder::Packed(searcher),
-        None => {
-            let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&literals);
-            Finder::Automaton(automaton.expect("a few dozen short literals fit an automaton"))
-        }
-    }
+/// What announces a secret in a text.
+#[derive(Debug)]
+struct Signs {
+    literals: Literals,
+    jwt: memmem::Finder<'static>,
+    url: memmem::Finder<'static>,
+    flag: memmem::Finder<'static>,
+    /// By byte: whether a flag that is named for a secret can go on so after its hyphens.
+    flags: [bool; 256],
+}
+
+static SIGNS: LazyLock<Signs> = LazyLock::new(|| Signs {
+    literals: packed::Searcher::new(LITERALS).map_or_else(
+        || {
+            let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(LITERALS);
+            Literals::Automaton(automaton.expect("a dozen short literals fit an automaton"))
+        },
+        Literals::Packed,
+    ),
+    jwt: memmem::Finder::new("eyJ"),
+    url: memmem::Finder::new("://"),
+    flag: memmem::Finder::new("--"),
+    flags: secrets::flag_starts(),
 });
 
-impl Finder {
-    /// Where the literals stand, in order. Of those that overlap the first counts.
-    fn each(&self, text: &[u8], mut to: impl FnMut(usize)) {
-        match self {
-            Self::Packed(searcher) => searcher.find_iter(text).for_each(|hit| to(hit.start())),
-            Self::Automaton(automaton) => automaton.find_iter(text).for_each(|hit| to(hit.start())),
+impl Signs {
+    /// Where signs stand in a text, which is given in lower case too. In no order.
+    fn each(&self, text: &[u8], lower: &[u8], mut to: impl FnMut(usize)) {
+        let mut literal = |pattern: usize, at: usize| {
+            if LITERALS.get(pattern) != Some(&SECRET) || is_secret(lower, at) {
+                to(at);
+            }
+        };
+        // Of literals that overlap the first counts; it stands in the same value.
+        match &self.literals {
+            Literals::Packed(searcher) => searcher.find_iter(lower).for_each(|hit| literal(hit.pattern().as_usize(), hit.start())),
+            Literals::Automaton(automaton) => automaton.find_iter(lower).for_each(|hit| literal(hit.pattern().as_usize(), hit.start())),
         }
+        self.jwt.find_iter(text).for_each(&mut to);
+        self.url.find_iter(text).filter(|at| has_user(text, at + 3)).for_each(&mut to);
+        self.flag.find_iter(text).filter(|at| self.is_flag(text, at + 2)).for_each(&mut to);
+        pan::runs(text, to);
     }
+
+    /// Of more than two hyphens in a row the finder tells every other pair, so a hyphen passes too.
+    fn is_flag(&self, text: &[u8], at: usize) -> bool {
+        text.get(at).is_some_and(|byte| self.flags[usize::from(*byte)])
+    }
+}
+
+/// Whether the word at this place is a whole value's start, or part of a name such as `client_secret` or `secret-key`; or hides the start of
+/// `token=`.
+fn is_secret(lower: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| lower.get(at));
+    matches!(before, None | Some(b'"' | b't' | b'_' | b'-')) || matches!(lower.get(at + SECRET.len()), Some(b'_' | b'-' | b'a' | b'o'))
+}
+
+/// Whether the authority of a URL has a user.
+fn has_user(text: &[u8], from: usize) -> bool {
+    let rest = text.get(from..).unwrap_or_default();
+    rest.iter().take_while(|byte| !scan::AUTHORITY_ENDS.contains(&char::from(**byte))).any(|byte| *byte == b'@')
 }
 
 /// Looks for leaves to look at. Holds buffers that are reused from record to record.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
     lower: Vec<u8>,
-    /// Where in the text a literal or a long run of digits stands; each ascends.
-    literals: Vec<usize>,
-    runs: Vec<usize>,
+    /// Where signs stand in the text, in order.
+    hits: Vec<usize>,
     roles: Roles,
     leaves: Vec<usize>,
 }
@@ -54,44 +116,41 @@ pub(super) struct Suspects {
 impl Suspects {
     /// The leaves, in order.
     pub(super) fn of(&mut self, doc: &Doc) -> &[usize] {
-        self.scan(doc.text());
-        self.leaves.clear();
-        let (mut literals, mut runs) = (0, 0);
+        let Self { lower, hits, roles, leaves } = self;
+        leaves.clear();
+        hits.clear();
+        let signs = &*SIGNS;
+        lower_into(doc.text(), lower);
+        signs.each(doc.text().as_bytes(), lower, |at| hits.push(at));
+        hits.sort_unstable();
+        let mut hits = hits.iter().copied().peekable();
         // The list whose next element a flag announces.
-        let mut flagged = None;
+        let mut announced = None;
         for (at, leaf) in doc.leaves().iter().enumerate() {
             if !matches!(leaf.kind, LeafKind::Text | LeafKind::Number | LeafKind::Raw) {
-                flagged = None;
+                announced = None;
                 continue;
             }
             let has_hit = match doc.plain_range(leaf) {
                 Some(range) => {
-                    let hits = [(&self.literals, &mut literals), (&self.runs, &mut runs)];
-                    hits.into_iter().fold(false, |has_hit, (hits, next)| {
-                        while hits.get(*next).is_some_and(|hit| *hit < range.start) {
-                            *next += 1;
-                        }
-                        has_hit | hits.get(*next).is_some_and(|hit| *hit < range.end)
-                    })
+                    while hits.next_if(|hit| *hit < range.start).is_some() {}
+                    hits.peek().is_some_and(|hit| *hit < range.end)
                 }
-                None => has_hit(&mut self.lower, doc.value(leaf).text),
+                None => {
+                    let mut has_hit = false;
+                    let text = doc.value(leaf).text;
+                    lower_into(text, lower);
+                    signs.each(text.as_bytes(), lower, |_| has_hit = true);
+                    has_hit
+                }
             };
-            let is_announced = flagged == Some(leaf.parent);
-            flagged = (has_hit && doc.value(leaf).text.starts_with("--")).then_some(leaf.parent);
-            if has_hit || is_announced || self.roles.of(doc, leaf) != KeyRole::None {
-                self.leaves.push(at);
+            let is_announced = announced == Some(leaf.parent);
+            announced = (has_hit && doc.value(leaf).text.starts_with("--")).then_some(leaf.parent);
+            if has_hit || is_announced || roles.of(doc, leaf) != KeyRole::None {
+                leaves.push(at);
             }
         }
-        &self.leaves
-    }
-
-    fn scan(&mut self, text: &str) {
-        lower_into(text, &mut self.lower);
-        let Self { lower, literals, runs, .. } = self;
-        literals.clear();
-        runs.clear();
-        FINDER.each(lower, |at| literals.push(at));
-        pan::runs(text.as_bytes(), |at| runs.push(at));
+        leaves
     }
 }
 
@@ -101,36 +160,24 @@ fn lower_into(text: &str, lower: &mut Vec<u8>) {
     lower.make_ascii_lowercase();
 }
 
-/// As the scan of the whole text tells it, for a text that stands in the record with escapes.
-fn has_hit(lower: &mut Vec<u8>, text: &str) -> bool {
-    lower_into(text, lower);
-    let mut has_hit = false;
-    FINDER.each(lower, |_| has_hit = true);
-    pan::runs(lower, |_| has_hit = true);
-    has_hit
-}
-
 /// The roles of keys, by the path of their leaf: most paths have been seen before.
 #[derive(Debug)]
-struct Roles(Box<[(Path, KeyRole)]>);
+struct Roles(Box<[(Path, KeyRole); ROLES]>);
 
 impl Default for Roles {
     fn default() -> Self {
-        Self(vec![(Path::ROOT, KeyRole::None); ROLES].into())
+        Self(Box::new([(Path::ROOT, KeyRole::None); ROLES]))
     }
 }
 
 impl Roles {
+    #[inline]
     fn of(&mut self, doc: &Doc, leaf: &Leaf) -> KeyRole {
-        let place = leaf.path.0 as usize / 2 % ROLES;
-        match self.0.get_mut(place) {
-            Some((path, role)) if *path == leaf.path => *role,
-            Some(known) => {
-                // The record itself has no key, and its place is that of nobody else.
-                *known = (leaf.path, secrets::role(doc.key(leaf)));
-                known.1
-            }
-            None => secrets::role(doc.key(leaf)),
+        // The lowest bit is that of every path but the record's, which has no key.
+        let known = &mut self.0[leaf.path.0 as usize / 2 % ROLES];
+        if known.0 != leaf.path {
+            *known = (leaf.path, secrets::role(doc.key(leaf)));
         }
+        known.1
     }
 }
