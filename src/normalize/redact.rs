@@ -4,6 +4,7 @@
 //! idempotent: redacted text has nothing left to redact. Keys themselves are not looked at. One scan of a record's text tells which of its leaves
 //! are worth a look (`suspects`): in most records none, or a few.
 
+mod encoded;
 mod pan;
 mod scan;
 mod secrets;

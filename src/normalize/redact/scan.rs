@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::{Class, MARK, pan};
+use super::{Class, MARK, encoded, pan};
 
 /// A part of a text that must go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,7 @@ pub(super) fn find(text: &str) -> Vec<Match> {
     }
     if text.len() >= 13 {
         pan::find(text, |range| found.push(Match { range, class: Class::Pan }));
+        encoded::find(text, |range| found.push(Match { range, class: Class::Pan }));
     }
     found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
     let mut end = 0;

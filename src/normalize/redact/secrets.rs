@@ -48,6 +48,9 @@ static PARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
 });
 static RESOURCE: LazyLock<Path> = LazyLock::new(|| Path::of(["objectRef", "resource"]));
 
+/// Of a cloud's audit entry: the object's name, and the bodies.
+static ENTRY: LazyLock<[Path; 3]> = LazyLock::new(|| ["resourceName", "request", "response"].map(|key| Path::of(["protoPayload", key])));
+
 /// What the key of a leaf says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyRole {
@@ -88,6 +91,12 @@ pub(super) fn hidden_paths(doc: &Doc, kind: Kind, leaves: impl Iterator<Item = u
         if matches!(text, "Secret" | "SecretList") && doc.key(leaf) == "kind" && bases.len() < BASES_MAX {
             bases.extend(doc.containers().get(leaf.parent as usize).map(|parent| parent.path));
         }
+    }
+    // GKE names the object in a path and the bodies otherwise.
+    let [entry_object, entry_request, entry_response] = *ENTRY;
+    if doc.text_at(entry_object).is_some_and(|object| object.split('/').any(|part| part.eq_ignore_ascii_case("secrets"))) {
+        bases.extend([entry_request, entry_response]);
+        hidden.insert(entry_request.child("value"));
     }
     if kind == Kind::K8sAudit && is_of_secrets && doc.text_at(*RESOURCE).is_some_and(|resource| resource.eq_ignore_ascii_case("secrets")) {
         let request = Path::of(["requestObject"]);

@@ -9,7 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind, packed};
 use memchr::memmem;
 
 use super::secrets::{self, KeyRole};
-use super::{pan, scan};
+use super::{encoded, pan, scan};
 use crate::model::{Doc, Leaf, LeafKind, Path};
 
 /// Roles of keys that are remembered, by path.
@@ -81,7 +81,8 @@ impl Signs {
         self.jwt.find_iter(text).for_each(&mut to);
         self.url.find_iter(text).filter(|at| has_user(text, at + 3)).for_each(&mut to);
         self.flag.find_iter(text).filter(|at| self.is_flag(text, at + 2)).for_each(&mut to);
-        pan::runs(text, to);
+        pan::runs(text, &mut to);
+        encoded::hits(text, to);
     }
 
     /// Of more than two hyphens in a row the finder tells every other pair, so a hyphen passes too.
@@ -90,11 +91,11 @@ impl Signs {
     }
 }
 
-/// Whether the word at this place is a whole value's start, or part of a name such as `client_secret` or `secret-key`; or hides the start of
+/// Whether the word at this place is the start of a whole value or of a part of a path, or part of a name such as `client_secret` or `secret-key`; or hides the start of
 /// `token=`.
 fn is_secret(lower: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| lower.get(at));
-    matches!(before, None | Some(b'"' | b't' | b'_' | b'-')) || matches!(lower.get(at + SECRET.len()), Some(b'_' | b'-' | b'a' | b'o'))
+    matches!(before, None | Some(b'"' | b't' | b'_' | b'-' | b'/')) || matches!(lower.get(at + SECRET.len()), Some(b'_' | b'-' | b'a' | b'o'))
 }
 
 /// Whether the authority of a URL has a user.
