@@ -132,7 +132,10 @@ fn report(name: &str, text: &str) {
     for ((name, _), rates) in contenders.iter().zip(rates) {
         let share = median(rates.iter().zip(&first).map(|(rate, first)| 100.0 * rate / first).collect());
         let rate = median(rates);
-        println!("{name:<30} {rate:>6.0} MB {:>8.0} events per CPU second {share:>6.1} % of the first", rate * 1e6 * events as f64 / text.len() as f64);
+        println!(
+            "{name:<30} {rate:>6.0} MB {:>8.0} events per CPU second {share:>6.1} % of the first",
+            rate * 1e6 * events as f64 / text.len() as f64
+        );
     }
     println!();
 }

@@ -52,7 +52,7 @@ pub(super) fn runs(bytes: &[u8], mut to: impl FnMut(usize)) {
             continue;
         }
         let at = nth * 8 + if chunk[2].is_ascii_digit() { 2 } else { 3 };
-        if at < end || !bytes[at].is_ascii_digit() {
+        if at < end || !bytes[at].is_ascii_digit() || !chunk[2..].iter().all(|byte| matches!(byte, b'0'..=b'9' | b' ' | b'-')) {
             continue;
         }
         let run = run_around(bytes, at);
@@ -153,11 +153,13 @@ fn check(bytes: &[u8], range: Range<usize>, to: &mut impl FnMut(Range<usize>)) -
 }
 
 fn is_issued(digits: &[u8]) -> bool {
-    ISSUERS.iter().any(|(low, high, lengths)| {
-        let places = low.ilog10() as usize + 1;
-        let prefix = digits.iter().take(places).fold(0_u64, |sum, digit| sum * 10 + u64::from(*digit));
-        (*low..=*high).contains(&prefix) && lengths.contains(&digits.len())
-    })
+    // No range begins with another digit, and most numbers that are as long are times.
+    matches!(digits.first(), Some(2..=6))
+        && ISSUERS.iter().any(|(low, high, lengths)| {
+            let places = low.ilog10() as usize + 1;
+            let prefix = digits.iter().take(places).fold(0_u64, |sum, digit| sum * 10 + u64::from(*digit));
+            (*low..=*high).contains(&prefix) && lengths.contains(&digits.len())
+        })
 }
 
 fn has_check_digit(digits: &[u8]) -> bool {

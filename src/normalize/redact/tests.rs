@@ -164,16 +164,17 @@ fn check_suspects(json: &str, suspects: &mut Suspects) -> usize {
 
 #[test]
 fn suspects_are_all_that_there_is_in_corpora() {
-    let mut suspects = Suspects::default();
+    let (mut lines, mut found, mut suspects) = (0, 0, Suspects::default());
     for kind in ["audit", "falco", "flow"] {
-        String::from_utf8(corpus::lines(kind, 3_000, 5)).unwrap().lines().for_each(|line| assert_eq!(check_suspects(line, &mut suspects), 0));
+        let text = String::from_utf8(corpus::lines(kind, 3_000, 5)).unwrap();
+        found += text.lines().map(|line| check_suspects(line, &mut suspects)).sum::<usize>();
+        lines += 3_000;
     }
     let roots = ["/../shared/fixtures", "/../../shared/fixtures"].map(|tail| format!("{}{tail}", env!("CARGO_MANIFEST_DIR")));
     let mut folders: Vec<std::path::PathBuf> = roots.iter().map(std::path::PathBuf::from).filter(|root| root.is_dir()).take(1).collect();
     if folders.is_empty() {
         eprintln!("no shared samples here: own corpora checked alone");
     }
-    let (mut lines, mut found) = (0, 0);
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
