@@ -342,6 +342,22 @@ proptest! {
     }
 }
 
+/// Against the plain way, at every place within the words that `runs` reads.
+#[test]
+fn each_byte_is_told_in_a_run() {
+    for byte in 0..=u8::MAX {
+        let is_inner = byte.is_ascii_digit() || matches!(byte, b' ' | b'-');
+        for at in 0..25 {
+            let mut bytes = [b'7'; 25];
+            bytes[at] = byte;
+            let mut found = 0;
+            pan::runs(&bytes, |_| found += 1);
+            // What is no part of a run leaves one of 13 on one side, or on both sides of the middle none.
+            assert_eq!(found, usize::from(is_inner || at != 12), "{byte} at {at}");
+        }
+    }
+}
+
 /// A marker is met in a text by a literal, and a key by its role, wherever either stands.
 #[test]
 fn escaped_slashes_and_parted_names_are_seen() {
