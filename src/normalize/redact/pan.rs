@@ -153,7 +153,7 @@ fn check(bytes: &[u8], range: Range<usize>, to: &mut impl FnMut(Range<usize>)) -
     }
     if let Some(separator) = separator {
         let is_grouped = |groups: &&[usize]| text.split(|byte| byte == separator).map(<[u8]>::len).eq(groups.iter().copied());
-        if !GROUPS.iter().any(|groups| is_grouped(groups)) || text.iter().any(|byte| !byte.is_ascii_digit() && byte != separator) {
+        if !GROUPS.iter().any(is_grouped) || text.iter().any(|byte| !byte.is_ascii_digit() && byte != separator) {
             return false;
         }
     }
