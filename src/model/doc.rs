@@ -113,12 +113,14 @@ impl Doc {
         self.is_lossy
     }
 
+    #[inline]
     fn slice(&self, span: Span) -> &str {
         let (text, start) = if span.start & SIDE == 0 { (&self.text, span.start) } else { (&self.side, span.start & !SIDE) };
         text.get(start as usize..start as usize + span.len as usize).unwrap_or_default()
     }
 
     /// The value of a leaf.
+    #[inline]
     pub fn value(&self, leaf: &Leaf) -> Value<'_> {
         let (kind, text) = match leaf.kind {
             LeafKind::Null => (ValueKind::Null, "null"),
@@ -131,6 +133,7 @@ impl Doc {
     }
 
     /// The last key of a leaf; that of its list, if it is an element of one.
+    #[inline]
     pub fn key(&self, leaf: &Leaf) -> &str {
         self.slice(leaf.key)
     }
@@ -160,6 +163,7 @@ impl Doc {
     }
 
     /// Where in [`Doc::text`] the text of a leaf stands, without quotes; none if it has escapes there.
+    #[inline]
     pub fn plain_range(&self, leaf: &Leaf) -> Option<Range<usize>> {
         let start = leaf.value.start as usize;
         (leaf.value.start & SIDE == 0).then(|| start..start + leaf.value.len as usize)

@@ -74,12 +74,17 @@ enum Stored {
 pub struct Facts {
     entries: Vec<(Field, Stored)>,
     text: String,
+    /// A bit for each field that has a value of its own text.
+    seen: u128,
 }
+
+const FIELDS: usize = Field::ALL.len();
+const _: () = assert!(FIELDS <= 128, "a bit for each field");
 
 impl Facts {
     /// Room for what a usual event has.
     pub fn with_capacity() -> Self {
-        Self { entries: Vec::with_capacity(48), text: String::with_capacity(768) }
+        Self { entries: Vec::with_capacity(48), text: String::with_capacity(768), seen: 0 }
     }
 
     /// Adds a value that is a leaf of the event's document: nothing is copied.
@@ -143,17 +148,37 @@ impl Facts {
         let is_same = |(other, stored): &(Field, Stored)| {
             *other == field && matches!(stored, Stored::Text { start, len, .. } if known.get(*start as usize..(*start + *len) as usize) == Some(text))
         };
-        if self.entries.iter().any(is_same) {
+        let bit = 1_u128 << field as u8;
+        if self.seen & bit != 0 && self.entries.iter().any(is_same) {
             self.text.truncate(from);
             return;
         }
+        self.seen |= bit;
         let (start, len) = (u32::try_from(from).unwrap_or(u32::MAX), u32::try_from(text.len()).unwrap_or(u32::MAX));
         self.entries.push((field, Stored::Text { start, len, kind }));
     }
 
     /// Puts the entries into field order, keeping the order of values. Call once, after the last push.
     pub fn seal(&mut self) {
-        self.entries.sort_by_key(|(field, _)| *field);
+        // By counting: there are few fields and many events.
+        let mut places = [0_usize; FIELDS + 1];
+        for (field, _) in &self.entries {
+            places[*field as usize + 1] += 1;
+        }
+        let mut before = 0;
+        for place in &mut places {
+            before += *place;
+            *place = before;
+        }
+        let mut sorted = self.entries.clone();
+        for entry in &self.entries {
+            let place = &mut places[entry.0 as usize];
+            if let Some(to) = sorted.get_mut(*place) {
+                *to = *entry;
+            }
+            *place += 1;
+        }
+        self.entries = sorted;
     }
 
     /// Whether the field has any value.

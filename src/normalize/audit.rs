@@ -393,10 +393,11 @@ impl<'d> Audit<'d> {
             let id = position_id(place);
             return (id, act_of(id));
         }
+        let received_at = received.and_then(Timestamp::parse);
         let mut id = Identity::event(place);
         id.optional(audit_id);
         id.optional(event.text(Slot::Stage));
-        id.time(received);
+        id.read_time(received, received_at);
         id.time(staged);
         for slot in [Slot::Verb, Slot::Uri, Slot::UserName, Slot::EffectiveName] {
             id.optional(event.text(slot));
@@ -410,7 +411,7 @@ impl<'d> Audit<'d> {
         }
         let mut act = Identity::act(place);
         act.optional(audit_id);
-        act.time(received);
+        act.read_time(received, received_at);
         for slot in [Slot::UserName, Slot::Verb, Slot::Uri] {
             act.optional(event.text(slot));
         }

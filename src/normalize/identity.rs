@@ -78,10 +78,14 @@ impl Identity {
 
     /// A time, as an instant; as text if it is none.
     pub(super) fn time(&mut self, text: Option<&str>) {
-        match text.map(|text| (text, Timestamp::parse(text))) {
-            Some((_, Some(time))) => self.number(time.nanos()),
-            Some((text, None)) => self.part(text),
-            None => self.optional(None),
+        self.read_time(text, text.and_then(Timestamp::parse));
+    }
+
+    /// As [`Identity::time`], for a text that has been read.
+    pub(super) fn read_time(&mut self, text: Option<&str>, time: Option<Timestamp>) {
+        match time {
+            Some(time) => self.number(time.nanos()),
+            None => self.optional(text),
         }
     }
 

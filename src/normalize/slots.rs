@@ -190,6 +190,7 @@ impl<'d> Gathered<'d> {
     }
 
     /// The first text of a slot that is not empty.
+    #[inline]
     pub(super) fn text(&self, slot: impl Slot) -> Option<&'d str> {
         self.texts(slot).find(|text| !text.is_empty())
     }

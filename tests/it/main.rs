@@ -4,6 +4,7 @@
 mod cli;
 mod crash;
 mod demo;
+mod door;
 mod envelopes;
 mod hostile;
 mod kinds;

@@ -42,13 +42,23 @@ const fn eight(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
+/// A bit for each byte of the word that is no digit, blank or hyphen; zero where it is one.
+#[inline]
+const fn others(word: u64) -> u64 {
+    // The sums do not carry into the next byte, and their top bits tell: above 9, not a blank, not a hyphen.
+    let low = (word ^ eight(b'0')) & eight(0x7f);
+    let no_digit = low + eight(0x76);
+    let no_blank = (low ^ eight(b' ' ^ b'0')) + eight(0x7f);
+    let no_hyphen = (low ^ eight(b'-' ^ b'0')) + eight(0x7f);
+    (no_digit & no_blank & no_hyphen | word) & eight(0x80)
+}
+
 /// Calls `to` with a place in each run of digits that is as long as a card's, single blanks and hyphens between them not counted, in order.
 pub(super) fn runs(bytes: &[u8], mut to: impl FnMut(usize)) {
     let mut end = 0;
     for (nth, chunk) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        // A run of 13 bytes or more has the last six bytes of some chunk, and one of the first two of those is a digit. Digits, blanks and
-        // hyphens are among the bytes whose top three bits are 001.
-        if (u64::from_le_bytes(*chunk) ^ eight(0x20)) & (eight(0xe0) << 16) != 0 {
+        // A run of 13 bytes or more has the last six bytes of some chunk, and one of the first two of those is a digit.
+        if others(u64::from_le_bytes(*chunk)) >> 16 != 0 {
             continue;
         }
         let at = nth * 8 + if chunk[2].is_ascii_digit() { 2 } else { 3 };
@@ -153,11 +163,13 @@ fn check(bytes: &[u8], range: Range<usize>, to: &mut impl FnMut(Range<usize>)) -
 }
 
 fn is_issued(digits: &[u8]) -> bool {
-    ISSUERS.iter().any(|(low, high, lengths)| {
-        let places = low.ilog10() as usize + 1;
-        let prefix = digits.iter().take(places).fold(0_u64, |sum, digit| sum * 10 + u64::from(*digit));
-        (*low..=*high).contains(&prefix) && lengths.contains(&digits.len())
-    })
+    // No range begins with another digit, and most numbers that are as long are times.
+    matches!(digits.first(), Some(2..=6))
+        && ISSUERS.iter().any(|(low, high, lengths)| {
+            let places = low.ilog10() as usize + 1;
+            let prefix = digits.iter().take(places).fold(0_u64, |sum, digit| sum * 10 + u64::from(*digit));
+            (*low..=*high).contains(&prefix) && lengths.contains(&digits.len())
+        })
 }
 
 fn has_check_digit(digits: &[u8]) -> bool {

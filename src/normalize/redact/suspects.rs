@@ -13,7 +13,7 @@ use super::{encoded, pan, scan};
 use crate::model::{Doc, Leaf, LeafKind, Path};
 
 /// Roles of keys that are remembered, by path.
-const ROLES: usize = 512;
+const ROLES: usize = 2048;
 /// What stands in a text, in lower case, before the names that a secret follows, or in a text that makes an object a Secret. At least four bytes
 /// each: short literals are found in too many places. What other secrets need is asked for in [`Signs::each`].
 const LITERALS: &[&str] = &[
