@@ -37,7 +37,11 @@ const DIALECTS: &[Dialect] = &[
     dialect(&[Kind::Finding], &["Controls|tests"], kube_bench::read),
     dialect(&[Kind::Finding], &[], trivy::read),
     dialect(&[Kind::K8sEvent], &[], k8s_event::read),
-    dialect(&[Kind::CloudAudit], &["event_type|eventType", "event_type|event_status|eventStatus|authentication|requestMetadata|resourceMetadata"], yandex::read),
+    dialect(
+        &[Kind::CloudAudit],
+        &["event_type|eventType", "event_type|event_status|eventStatus|authentication|requestMetadata|resourceMetadata"],
+        yandex::read,
+    ),
     dialect(&[Kind::CloudAudit], &[], gke::read),
     dialect(&[Kind::Fim], &[], osquery::read),
     dialect(&[Kind::Other], &["name", "columns|snapshot|diffResults"], osquery::read),

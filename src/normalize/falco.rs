@@ -238,7 +238,8 @@ fn address(text: &str) -> (Option<&str>, Option<&str>) {
     }
 }
 
-/// An alert on an audit event tells who asked for what.
+/// An alert on an audit event tells who asked for what. It stays an event of its own, of its own kind; `k8s.audit_id` is the same on it and on
+/// the audit event it is about, so that a search or a rule can tie them. Since the caller may choose that id, it ties and does not identify.
 fn audit_facts(fields: &Fields<'_>, facts: &mut Facts) {
     let Some(user) = fields.text(Slot::AuditUser) else { return };
     for (slot, field) in AUDIT_ALIASES {
