@@ -18,6 +18,9 @@ use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectRea
 /// Bytes that may be read again after bad values before every byte counts: each bad value is read up to its error and then, for lines, once more.
 const REREAD_BYTES_FREE: u64 = 32 << 20;
 
+/// Bytes of an empty object in a field, as it stands or as a text.
+const EMPTY_BYTES_MAX: usize = 4;
+
 /// A list that is open around the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Frame {
@@ -276,6 +279,10 @@ impl Reader {
                 match opening.end() {
                     Ok(_) => out.bytes_records += end as u64,
                     Err(RejectReason::TooDeep) => out.reject(offset, end as u64, RejectReason::TooDeep, "envelopes are nested deeper than the limit"),
+                    // A heartbeat that something carries; an empty object in a field says nothing of the rest.
+                    Err(RejectReason::Control) if carried.iter().any(|(_, range)| range.len() > EMPTY_BYTES_MAX) => {
+                        out.reject(offset, end as u64, RejectReason::Control, "a control message");
+                    }
                     // What is only part of a record is none: of what an envelope carries, or of a damaged range.
                     Err(_) if self.around.depth > 0 || offset < self.suspect_upto => {
                         out.reject(offset, end as u64, RejectReason::UnknownShape, "an object of no known shape");
@@ -327,6 +334,7 @@ impl Reader {
             {
                 out.bytes_records += len;
             }
+            Err(RejectReason::Control) => out.reject(offset, len, RejectReason::Control, "a control message"),
             Err(reason) => out.reject(offset, len, reason, format!("an envelope ({}) in which nothing is known", wrapper.kind.name())),
         }
         Step::To(at + value.len())

@@ -102,7 +102,6 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     audit.bodies(facts);
     audit.policy(facts);
     audit.http(facts);
-    audit.event.alias_first(Slot::AuditId, Field::K8sAuditId, facts);
     let (id, act) = audit.identity(place);
     let code = audit.event.text(Slot::Code).and_then(|code| code.parse::<u16>().ok());
     let time = [Slot::StageTime, Slot::Received, Slot::OldTime, Slot::OldCreated];

@@ -238,7 +238,10 @@ fn address(text: &str) -> (Option<&str>, Option<&str>) {
     }
 }
 
-/// An alert on an audit event tells who asked for what.
+/// An alert on an audit event tells who asked for what. It stays an event of its own, of its own kind. Its `k8s.audit_id` is the `auditID` of
+/// the audit event it is about: a search for `k8s.audit_id:X or auditID:X` has both, and a correlation ties them by an alias of the two.
+/// Since the caller may choose that id, it ties and does not identify. Audit events have no such fact: the same unique text would stand in
+/// the index twice.
 fn audit_facts(fields: &Fields<'_>, facts: &mut Facts) {
     let Some(user) = fields.text(Slot::AuditUser) else { return };
     for (slot, field) in AUDIT_ALIASES {

@@ -72,7 +72,6 @@ fn an_exec_tells_who_where_and_what() {
         k8s.api_group=
         k8s.name=web-0
         k8s.verb=get
-        k8s.audit_id=a
         exec.command=cat /etc/passwd
         http.path=/api/v1/namespaces/prod/pods/web-0/exec
         http.status=101

@@ -166,16 +166,9 @@ fn check_suspects(json: &str, suspects: &mut Suspects) -> usize {
 fn suspects_are_all_that_there_is_in_corpora() {
     let (mut lines, mut found, mut suspects) = (0, 0, Suspects::default());
     for kind in ["audit", "falco", "flow"] {
-<<<<<<< HEAD
-        String::from_utf8(corpus::lines(kind, 3_000, 5))
-            .unwrap()
-            .lines()
-            .for_each(|line| assert_eq!(check_suspects(line, &mut suspects), 0, "{line}"));
-=======
         let text = String::from_utf8(corpus::lines(kind, 3_000, 5)).unwrap();
         found += text.lines().map(|line| check_suspects(line, &mut suspects)).sum::<usize>();
         lines += 3_000;
->>>>>>> perf
     }
     let roots = ["/../shared/fixtures", "/../../shared/fixtures"].map(|tail| format!("{}{tail}", env!("CARGO_MANIFEST_DIR")));
     let mut folders: Vec<std::path::PathBuf> = roots.iter().map(std::path::PathBuf::from).filter(|root| root.is_dir()).take(1).collect();
