@@ -63,13 +63,14 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
         }
         _ => false,
     });
-    is_found || {
-        let mut json = Vec::new();
-        let attributes = if attributes.is_empty() { b"[]".as_slice() } else { attributes };
-        let pairs = [br#"{"kvlistValue":{"values":"#.as_slice(), attributes, b"}}"].concat();
-        put_json(&pairs, &mut json);
-        opening.value(&json)
-    }
+    let has_attributes = elements(attributes).next().is_some();
+    is_found
+        || has_attributes && {
+            let mut json = Vec::new();
+            let pairs = [br#"{"kvlistValue":{"values":"#.as_slice(), attributes, b"}}"].concat();
+            put_json(&pairs, &mut json);
+            opening.value(&json)
+        }
 }
 
 /// Nanoseconds as OTLP spells them, in a text; 0 is none.
