@@ -62,6 +62,13 @@ fn hidden_paths(doc: &Doc, kind: Kind) -> HashSet<Path> {
         // Values of a JSON patch; a body that is a mere text or was cut whole.
         hidden.extend([request.child("value")]);
     }
+    // GKE's audit entries have the same bodies elsewhere, and name what they are about in one text.
+    let called = Path::of(["protoPayload"]);
+    if kind == Kind::K8sAudit && doc.text_at(called.child("resourceName")).is_some_and(|name| name.split('/').any(|part| part == "secrets")) {
+        let request = called.child("request");
+        bases.extend([request, called.child("response")]);
+        hidden.extend([request.child("value")]);
+    }
     for leaf in doc.leaves() {
         if leaf.kind == LeafKind::Text
             && doc.key(leaf) == "kind"
