@@ -4,22 +4,31 @@
 //! reject, or as a separator, and the three add up to [`Decoded::bytes_total`]. To add an envelope: a file with its shapes, its
 //! `mod`, and a line in `SHAPES`.
 
+mod alertmanager;
 mod audit_trails;
 mod aws;
 mod azure;
+mod broker;
 mod carrier;
+mod cri;
+mod emitter;
 mod event_list;
 mod falco;
 mod gcp;
 mod hubble;
+mod join;
 mod json_stream;
 mod k8s_event;
 mod kept;
 mod kube_bench;
+mod logfmt;
+mod loki;
 mod members;
 mod native;
 mod open;
 mod osquery;
+mod otlp;
+mod otlp_proto;
 mod policy;
 mod prefix;
 mod resync;
@@ -27,21 +36,40 @@ mod runtime;
 mod salvage;
 mod shipper;
 mod sniff;
+mod splunk;
+mod syslog;
+mod syslog_ng;
 #[cfg(test)]
 mod tests;
 mod trivy;
+mod when;
 mod yandex;
 
 use std::sync::Arc;
 
 use crate::model::{Inflate, InflateLimits, Limits, Magic, Parser, Record, Reject, RejectReason};
 
+pub use emitter::emitter_of_path;
 use json_stream::Reader;
 pub use kept::{keep, lift_of};
 use sniff::{Shape, Sniffer, Wrapper};
 
 /// Every envelope whose object has a shape of its own, asked before the shapes of records. Shippers that have none are in `shipper`.
-const ENVELOPES: &[&[Wrapper]] = &[aws::ENVELOPES, gcp::ENVELOPES, yandex::ENVELOPES, azure::ENVELOPES, policy::ENVELOPES, trivy::ENVELOPES];
+const ENVELOPES: &[&[Wrapper]] = &[
+    aws::ENVELOPES,
+    gcp::ENVELOPES,
+    yandex::ENVELOPES,
+    azure::ENVELOPES,
+    otlp::ENVELOPES,
+    broker::ENVELOPES,
+    splunk::ENVELOPES,
+    loki::ENVELOPES,
+    alertmanager::ENVELOPES,
+    syslog::ENVELOPES,
+    syslog_ng::ENVELOPES,
+    policy::ENVELOPES,
+    trivy::ENVELOPES,
+];
 
 /// Every shape of a record, by envelope. The first that fits the keys seen so far wins.
 const SHAPES: &[&[Shape]] = &[

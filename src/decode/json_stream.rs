@@ -3,11 +3,16 @@
 //! It works on a window of the payload and says how much of it is done with; the rest comes again with more behind it. What it decides
 //! depends on the bytes alone and never on where a window ended.
 
+mod lines;
+mod units;
+
+use super::join::Parts;
 use super::open::{Around, Opening};
-use super::prefix::{self, prefix_len};
+use super::otlp_proto::Form;
+use super::prefix;
 use super::resync::{Found, Resync};
 use super::sniff::{Verdict, Wrapper, blank};
-use super::{Core, Decoded, gcp, shipper};
+use super::{Core, Decoded, cri, gcp, shipper};
 use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectReason, Wrapped, Wrapping, skip_value};
 
 /// Bytes that may be read again after bad values before every byte counts: each bad value is read up to its error and then, for lines, once more.
@@ -44,8 +49,11 @@ pub(super) struct Reader {
     /// What starts before this offset is read again after it was part of something bad: only what is known counts as a record there.
     suspect_upto: u64,
     is_started: bool,
-    /// Text wrapping has been taken off the record that comes next.
-    is_prefixed: bool,
+    /// What is around the record that comes next, once a text in front of it has been taken off.
+    prefixed: Option<Around>,
+    /// Lines that came in parts, of which the last is still missing.
+    parts: Parts,
+    form: Form,
     /// The envelopes around this reader's payload.
     around: Around,
     records_max: Option<usize>,
@@ -63,7 +71,9 @@ impl Reader {
             reread_bytes: 0,
             suspect_upto: 0,
             is_started: false,
-            is_prefixed: false,
+            prefixed: None,
+            parts: Parts::default(),
+            form: Form::Text,
             around: Around::NONE,
             records_max,
             ends_in_reject: false,
@@ -82,6 +92,8 @@ impl Reader {
             if window.len() < Magic::BYTES && !is_last {
                 return 0;
             }
+            let Some(form) = Form::of(window, is_last, core.limits.envelope_bytes_max) else { return 0 };
+            self.form = form;
             self.is_started = true;
             self.refuse_foreign(window);
         }
@@ -101,7 +113,7 @@ impl Reader {
                     }
                 }
             }
-            let start = self.separators(window, at);
+            let start = if self.form == Form::Text { self.separators(window, at) } else { at };
             out.bytes_separators += (start - at) as u64;
             at = start;
             if at == window.len() {
@@ -124,6 +136,7 @@ impl Reader {
 
     /// Nothing follows: a list that is still open has been cut.
     pub(super) fn finish(&self, out: &mut Decoded) {
+        self.parts.finish(out);
         if !self.frames.is_empty() && !self.ends_in_reject {
             out.reject(self.base, 0, RejectReason::BadJson, "the text ends within a list of records");
         }
@@ -155,7 +168,7 @@ impl Reader {
             match window.get(at) {
                 Some(b'\n' | b'\r') => {
                     self.line = self.base + at as u64 + 1;
-                    self.is_prefixed = false;
+                    self.prefixed = None;
                 }
                 Some(b' ' | b'\t' | b',' | 0x1e) => {}
                 Some(b':') if self.frames.last() == Some(&Frame::Tail) => {}
@@ -171,6 +184,9 @@ impl Reader {
         if self.records_max.is_some_and(|max| max != 0 && out.records.len() >= max) {
             self.records_max = Some(0);
             return self.bad(window, at, at, RejectReason::TooLong, "the payload has more records than the limit");
+        }
+        if self.form != Form::Text {
+            return self.unit(core, window, at, is_last, out);
         }
         let record_max = core.limits.record.record_bytes_max;
         let rest = window.get(at..).unwrap_or_default();
@@ -193,14 +209,10 @@ impl Reader {
                 if !is_line {
                     return Step::Wait;
                 }
-                let len = prefix_len(rest);
-                if len > 0 {
-                    self.is_prefixed = true;
-                    out.bytes_separators += len as u64;
-                    Ok(len)
-                } else {
-                    self.scalar(core, value, is_last && value.len() == rest.len(), at, out)
+                if let Some(step) = prefix::of(rest).and_then(|prefix| self.behind(core, &prefix, window, at, is_last, out)) {
+                    return step;
                 }
+                self.scalar(core, value, is_last && value.len() == rest.len(), at, out)
             }
         };
         match taken {
@@ -232,7 +244,7 @@ impl Reader {
         let offset = self.base + at as u64;
         let verdict = match core.sniffer.sniff(value) {
             Ok(verdict) => verdict,
-            Err(error) => return self.fail(&error, value, window, at, record_max, is_last),
+            Err(error) => return self.fail_behind(core, &error, window, at, is_last, out),
         };
         match verdict {
             Verdict::Record(shape) => self.record(core, (shape.kind, shape.envelope, shape.lift), window, at, is_last, out),
@@ -249,8 +261,18 @@ impl Reader {
                 Step::To(at + end)
             }
             Verdict::Unknown { end, carried } => {
-                let mut opening = Opening::new(core, out, &self.around, None, offset);
-                shipper::open(value.get(..end).unwrap_or_default(), &carried, value, &mut opening);
+                let object = value.get(..end).unwrap_or_default();
+                if carried.is_empty() && shipper::is_bulk_action(object) {
+                    out.reject(offset, end as u64, RejectReason::Control, "an action line of a bulk request");
+                    return Step::To(at + end);
+                }
+                let docker = if carried.is_empty() { None } else { cri::docker(object) };
+                if let Some(line) = docker.as_ref().filter(|line| line.is_start() || self.parts.is_open(line.stream)) {
+                    self.docker_part(core, line, at, end, out);
+                    return Step::To(at + end);
+                }
+                let mut opening = Opening::new(core, out, self.around(), docker.map(|_| EnvelopeKind::Cri), offset);
+                shipper::open(object, &carried, value, &mut opening);
                 match opening.end() {
                     Ok(_) => out.bytes_records += end as u64,
                     Err(RejectReason::TooDeep) => out.reject(offset, end as u64, RejectReason::TooDeep, "envelopes are nested deeper than the limit"),
@@ -288,14 +310,14 @@ impl Reader {
                 out.records.push(Record { doc, kind, envelope, offset: self.base + at as u64, wrapped });
                 Step::To(at + end)
             }
-            Err(error) => self.fail(&error, value, window, at, record_max, is_last),
+            Err(error) => self.fail_behind(core, &error, window, at, is_last, out),
         }
     }
 
     /// Opens an envelope. One in which nothing is known counts as a whole.
     fn wrapper(&self, core: &mut Core, wrapper: &Wrapper, value: &[u8], at: usize, out: &mut Decoded) -> Step {
         let (offset, len) = (self.base + at as u64, value.len() as u64);
-        let mut opening = Opening::new(core, out, &self.around, Some(wrapper.kind), offset);
+        let mut opening = Opening::new(core, out, self.around(), Some(wrapper.kind).filter(|kind| *kind != EnvelopeKind::Carrier), offset);
         (wrapper.open)(value, &mut opening);
         let said = opening.said();
         match opening.end() {
@@ -313,20 +335,21 @@ impl Reader {
     /// An object of which nothing is known, as a record of kind `other`.
     fn other(&self, core: &mut Core, value: &[u8], kind: EnvelopeKind, offset: u64, said: &Wrapped, out: &mut Decoded) -> bool {
         let Ok((doc, _)) = core.parser.parse_prefix(value, None) else { return false };
-        out.records.push(Record { doc, kind: Kind::Other, envelope: self.around.kind.unwrap_or(kind), offset, wrapped: said.clone() });
+        out.records.push(Record { doc, kind: Kind::Other, envelope: self.around().kind.unwrap_or(kind), offset, wrapped: said.clone() });
         true
     }
 
     /// The envelope of a record, and what it says.
     fn envelope(&self, of_shape: EnvelopeKind, doc: &Doc) -> (EnvelopeKind, Wrapped) {
         let is_item = self.frames.contains(&Frame::Items);
-        let envelope = match (self.around.kind, of_shape) {
+        let around = self.around();
+        let envelope = match (around.kind, of_shape) {
             (Some(kind), _) => kind,
-            (None, EnvelopeKind::Native) if self.around.depth > 0 || self.is_prefixed => EnvelopeKind::Carrier,
+            (None, EnvelopeKind::Native) if around.depth > 0 || self.prefixed.is_some() => EnvelopeKind::Carrier,
             (None, EnvelopeKind::Native) if is_item => EnvelopeKind::EventList,
             (None, envelope) => envelope,
         };
-        let mut wrapped = self.around.wrapped();
+        let mut wrapped = around.wrapped();
         if let Some(emitter) = shipper::emitter_beside(doc) {
             let mut by = wrapped.by.as_deref().cloned().unwrap_or_default();
             by.refine(&Wrapping { emitter: Some(emitter), ..Wrapping::default() });
@@ -347,7 +370,7 @@ impl Reader {
         }
         let offset = self.base + at as u64;
         let is_carried = value.first() == Some(&b'"') && {
-            let mut opening = Opening::new(core, out, &self.around, None, offset);
+            let mut opening = Opening::new(core, out, self.around(), None, offset);
             opening.value(value.get(..end).unwrap_or_default())
         };
         if is_carried {

@@ -67,20 +67,39 @@ pub(super) fn each_member<'v>(object: &'v [u8], mut each: impl FnMut(&'v [u8], &
 }
 
 /// The elements of a list, up to where it ends or breaks off.
-pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = match list.get(blank(list, 0)) {
+#[derive(Debug, Clone)]
+pub(super) struct Elements<'v> {
+    list: &'v [u8],
+    at: usize,
+}
+
+pub(super) fn elements(list: &[u8]) -> Elements<'_> {
+    let at = match list.get(blank(list, 0)) {
         Some(b'[') => blank(list, 0) + 1,
         _ => list.len(),
     };
-    std::iter::from_fn(move || {
-        let start = blank(list, at);
+    Elements { list, at }
+}
+
+impl<'v> Iterator for Elements<'v> {
+    type Item = &'v [u8];
+
+    fn next(&mut self) -> Option<&'v [u8]> {
+        let list = self.list;
+        let start = blank(list, self.at);
         let end = skip_value(list, start).ok()?;
         let element = list.get(start..end)?;
-        at = blank(list, end);
+        let after = blank(list, end);
         // A comma, or the end.
-        at = if list.get(at) == Some(&b',') { at + 1 } else { list.len() };
+        self.at = if list.get(after) == Some(&b',') { after + 1 } else { list.len() };
         Some(element)
-    })
+    }
+}
+
+/// Appends a JSON string.
+pub(super) fn put_text(text: &str, out: &mut Vec<u8>) {
+    // Writing to memory does not fail.
+    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::json_stream::Reader;
 use super::members::text_of;
-use super::prefix::prefix_len;
+use super::prefix::Prefix;
 use super::salvage::salvage;
 use super::sniff::blank;
-use super::{Core, Decoded};
+use super::{Core, Decoded, otlp_proto, prefix};
 use crate::model::{EnvelopeKind, Kind, Magic, Record, RejectReason, Timestamp, Wrapped, Wrapping};
 
 /// How a record got here through the envelopes around it.
@@ -29,6 +29,17 @@ pub(super) struct Around {
 impl Around {
     /// No envelope.
     pub(super) const NONE: Self = Self { depth: 0, kind: None, by: None, at: None, is_cut: false };
+
+    /// With a prefix of a line around, too.
+    pub(super) fn behind(&self, prefix: &Prefix) -> Self {
+        let mut by = self.by.clone();
+        if let Some(emitter) = &prefix.emitter {
+            let mut all = by.as_deref().cloned().unwrap_or_default();
+            all.refine(&Wrapping { emitter: Some(emitter.clone()), ..Wrapping::default() });
+            by = Some(Arc::new(all));
+        }
+        Self { by, kind: self.kind.or(prefix.kind), at: prefix.at.or(self.at), ..*self }
+    }
 
     pub(super) fn wrapped(&self) -> Wrapped {
         Wrapped { by: self.by.clone(), at: self.at, is_cut: self.is_cut }
@@ -68,6 +79,31 @@ impl<'c> Opening<'c> {
         self.around.at = time;
     }
 
+    /// Whether an envelope has named the container that printed what is read.
+    pub(super) fn has_emitter(&self) -> bool {
+        self.around.by.as_ref().is_some_and(|by| by.emitter.is_some())
+    }
+
+    /// What is said within goes with nothing that is read after it.
+    pub(super) fn apart(&mut self, read: impl FnOnce(&mut Self)) {
+        let around = self.around.clone();
+        read(self);
+        self.around = around;
+    }
+
+    /// Reads a record that an envelope has changed past putting it back.
+    pub(super) fn mangled(&mut self, value: &[u8]) -> bool {
+        let was_cut = std::mem::replace(&mut self.around.is_cut, true);
+        let found = self.value(value);
+        self.around.is_cut = was_cut;
+        found
+    }
+
+    /// The envelope says itself that what is read from now on was cut.
+    pub(super) fn is_cut(&mut self, is_cut: bool) {
+        self.around.is_cut = is_cut;
+    }
+
     /// Reads a JSON value: an object or list as it stands, a string by its text. Says whether there was a record in it.
     pub(super) fn value(&mut self, value: &[u8]) -> bool {
         match value.first() {
@@ -81,18 +117,18 @@ impl<'c> Opening<'c> {
     pub(super) fn text(&mut self, text: &str) -> bool {
         let bytes = text.as_bytes();
         let is_json = matches!(bytes.get(blank(bytes, 0)), Some(b'{' | b'[' | b'"'));
-        let is_wrapped = matches!(bytes.first(), Some(b'0'..=b'9' | b'<')) && prefix_len(bytes) > 0;
-        if !is_json && !is_wrapped {
+        if !is_json && prefix::of(bytes).is_none() {
             return false;
         }
         if self.read(bytes) {
             return true;
         }
-        let Some(closed) = is_json.then(|| salvage(text)).flatten() else { return false };
-        let was_cut = std::mem::replace(&mut self.around.is_cut, true);
-        let found = self.read(closed.as_bytes());
-        self.around.is_cut = was_cut;
-        found
+        is_json && self.salvaged(text)
+    }
+
+    /// Reads what is whole of JSON that was cut.
+    pub(super) fn salvaged(&mut self, text: &str) -> bool {
+        salvage(text).is_some_and(|closed| self.mangled(closed.as_bytes()))
     }
 
     /// Reads what a string has in base64, compressed or not.
@@ -118,6 +154,11 @@ impl<'c> Opening<'c> {
             }
             _ => Cow::Borrowed(bytes),
         };
+        if otlp_proto::is_request(&expanded) {
+            let before = self.records;
+            otlp_proto::request(&expanded, self);
+            return self.records > before;
+        }
         // An object of which nothing is known says more than the base64 around it.
         self.read(&expanded) || self.is_unknown() && self.other(expanded.trim_ascii())
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::carrier;
+use super::members::members;
 use super::open::Opening;
 use crate::model::{EnvelopeKind, Kind, ParseError, skip_value};
 
@@ -17,6 +18,8 @@ pub(super) enum Want {
     Text(&'static str),
     /// An object or list whose JSON text has this somewhere.
     Says(&'static str),
+    /// An object with this member.
+    Member(&'static str),
 }
 
 /// A telling key; with a `*` at its end, any key that starts so.
@@ -65,11 +68,37 @@ enum Told {
     Wrapper(&'static Wrapper),
 }
 
+/// Signs as bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Bits([u64; Bits::WORDS]);
+
+impl Bits {
+    const WORDS: usize = 4;
+    /// Different signs that the tables may have.
+    const MAX: usize = Self::WORDS * 64;
+
+    fn set(&mut self, bit: usize) {
+        self.0[bit / 64] |= 1 << (bit % 64);
+    }
+
+    fn has(&self, bit: usize) -> bool {
+        self.0[bit / 64] >> (bit % 64) & 1 == 1
+    }
+
+    fn has_all(&self, of: &Self) -> bool {
+        self.0.iter().zip(&of.0).all(|(own, wanted)| own & wanted == *wanted)
+    }
+
+    fn has_any(&self, of: &Self) -> bool {
+        self.0.iter().zip(&of.0).any(|(own, wanted)| own & wanted != 0)
+    }
+}
+
 /// A shape or envelope with its signs as bits.
 #[derive(Debug)]
 struct Coded {
-    all: u128,
-    any: u128,
+    all: Bits,
+    any: Bits,
     told: Told,
 }
 
@@ -78,8 +107,10 @@ struct Coded {
 pub(super) struct Sniffer {
     signs: Vec<Sign>,
     coded: Vec<Coded>,
-    /// By the first byte of a key: the bits of the signs whose key starts so.
-    by_first: Box<[u128; 256]>,
+    /// By the first byte of a key: the signs whose key starts so.
+    by_first: Box<[Vec<usize>; 256]>,
+    /// By sign: the shapes and envelopes that ask for it.
+    by_sign: Vec<Vec<usize>>,
 }
 
 /// What an object is.
@@ -104,33 +135,37 @@ pub(super) enum Verdict {
 }
 
 impl Sniffer {
-    /// Codes the tables. At most 128 different signs.
+    /// Codes the tables.
     pub(super) fn new(envelopes: &'static [&'static [Wrapper]], tables: &'static [&'static [Shape]]) -> Self {
         let mut signs: Vec<Sign> = Vec::new();
         let mut code = |wanted: &[Sign]| {
-            wanted.iter().fold(0_u128, |bits, sign| {
-                let at = signs.iter().position(|known| known == sign).unwrap_or_else(|| {
+            let mut bits = Bits::default();
+            for sign in wanted {
+                bits.set(signs.iter().position(|known| known == sign).unwrap_or_else(|| {
                     signs.push(*sign);
                     signs.len() - 1
-                });
-                bits | 1 << at
-            })
+                }));
+            }
+            bits
         };
         let wrappers = envelopes.iter().flat_map(|table| table.iter()).map(|one| (one.all, one.any, Told::Wrapper(one)));
         let shapes = tables.iter().flat_map(|table| table.iter()).map(|shape| (shape.all, shape.any, Told::Shape(shape)));
-        let coded = wrappers.chain(shapes).map(|(all, any, told)| Coded { all: code(all), any: code(any), told }).collect();
-        let mut by_first = Box::new([0_u128; 256]);
+        let coded: Vec<Coded> = wrappers.chain(shapes).map(|(all, any, told)| Coded { all: code(all), any: code(any), told }).collect();
+        debug_assert!(signs.len() <= Bits::MAX, "{} signs", signs.len());
+        let mut by_first = Box::new([const { Vec::new() }; 256]);
         for (at, sign) in signs.iter().enumerate() {
-            by_first[usize::from(sign.key.as_bytes()[0])] |= 1 << at;
+            by_first[usize::from(sign.key.as_bytes()[0])].push(at);
         }
-        Self { signs, coded, by_first }
+        let asks = |sign: usize| (0..coded.len()).filter(|at| coded[*at].all.has(sign) || coded[*at].any.has(sign)).collect();
+        let by_sign = (0..signs.len()).map(asks).collect();
+        Self { signs, coded, by_first, by_sign }
     }
 
     /// Tells what the object at the start of the bytes is. An error at the very end of the bytes says that more of them may help; the
     /// verdict on a part of an object is that on the whole.
     pub(super) fn sniff(&self, bytes: &[u8]) -> Result<Verdict, ParseError> {
         let err = |at: usize, what: &'static str| Err(ParseError { at, what });
-        let mut seen = 0_u128;
+        let mut seen = Bits::default();
         let mut carried = Vec::new();
         let mut at = blank(bytes, 1);
         if bytes.get(at) == Some(&b'}') {
@@ -148,15 +183,11 @@ impl Sniffer {
             }
             let start = blank(bytes, colon + 1);
             let Some(first) = bytes.get(start) else { return err(start, "a value is missing") };
-            let found = self.signs_of(key, bytes, start)?;
-            if found & !seen != 0 {
-                seen |= found;
-                match self.told_by(seen) {
-                    Some(Told::Wrapper(wrapper)) => return Ok(Verdict::Wrapper(wrapper)),
-                    Some(Told::Shape(shape)) if shape.envelope == EnvelopeKind::EventList => return Ok(Verdict::List { inner: start + 1 }),
-                    Some(Told::Shape(shape)) => return Ok(Verdict::Record(shape)),
-                    None => {}
-                }
+            match self.told_by(key, bytes, start, &mut seen)? {
+                Some(Told::Wrapper(wrapper)) => return Ok(Verdict::Wrapper(wrapper)),
+                Some(Told::Shape(shape)) if shape.envelope == EnvelopeKind::EventList => return Ok(Verdict::List { inner: start + 1 }),
+                Some(Told::Shape(shape)) => return Ok(Verdict::Record(shape)),
+                None => {}
             }
             let end = skip_value(bytes, start)?;
             if let (b'{' | b'[' | b'"', Some(rank)) = (first, carrier::rank(key)) {
@@ -175,36 +206,55 @@ impl Sniffer {
         }
     }
 
-    fn signs_of(&self, key: &[u8], bytes: &[u8], start: usize) -> Result<u128, ParseError> {
-        let mut near = key.first().map_or(0, |first| self.by_first[usize::from(*first)]);
-        let mut found = 0;
-        while near != 0 {
-            let bit = near.trailing_zeros();
-            near &= near - 1;
-            let sign = self.signs[bit as usize];
-            if sign.key.as_bytes() != key && !sign.key.strip_suffix('*').is_some_and(|start| key.starts_with(start.as_bytes())) {
-                continue;
+    /// Takes in one member. The first of the tables that it completes, if it does: what does not ask for it was complete before, or is not yet.
+    fn told_by(&self, key: &[u8], bytes: &[u8], start: usize, seen: &mut Bits) -> Result<Option<Told>, ParseError> {
+        let near = key.first().map_or(&[][..], |first| &self.by_first[usize::from(*first)]);
+        let mut asked: Option<usize> = None;
+        let mut is_first = true;
+        // All signs of the member count before anything is told by one of them.
+        for pass in [true, false] {
+            for sign in near {
+                if pass && !seen.has(*sign) && self.is_so(self.signs[*sign], key, bytes, start)? {
+                    seen.set(*sign);
+                    is_first = false;
+                }
+                if !pass && seen.has(*sign) {
+                    let complete = |at: &&usize| {
+                        let Coded { all, any, .. } = &self.coded[**at];
+                        seen.has_all(all) && (*any == Bits::default() || seen.has_any(any))
+                    };
+                    let first = self.by_sign[*sign].iter().find(complete).copied();
+                    asked = first.map_or(asked, |first| Some(asked.map_or(first, |known| known.min(first))));
+                }
             }
-            let is_so = match sign.want {
-                Want::Any => true,
-                Want::Object => bytes.get(start) == Some(&b'{'),
-                Want::List => bytes.get(start) == Some(&b'['),
-                Want::Text(prefix) => {
-                    let end = if bytes.get(start) == Some(&b'"') { skip_value(bytes, start)? } else { start };
-                    bytes.get(start + 1..end).is_some_and(|text| text.starts_with(prefix.as_bytes()))
-                }
-                Want::Says(what) => {
-                    let end = if matches!(bytes.get(start), Some(b'{' | b'[')) { skip_value(bytes, start)? } else { start };
-                    memchr::memmem::find(bytes.get(start..end).unwrap_or_default(), what.as_bytes()).is_some()
-                }
-            };
-            found |= u128::from(is_so) << bit;
+            if is_first {
+                return Ok(None);
+            }
         }
-        Ok(found)
+        Ok(asked.map(|at| self.coded[at].told))
     }
 
-    fn told_by(&self, seen: u128) -> Option<Told> {
-        self.coded.iter().find(|coded| seen & coded.all == coded.all && (coded.any == 0 || seen & coded.any != 0)).map(|coded| coded.told)
+    fn is_so(&self, sign: Sign, key: &[u8], bytes: &[u8], start: usize) -> Result<bool, ParseError> {
+        if sign.key.as_bytes() != key && !sign.key.strip_suffix('*').is_some_and(|start| key.starts_with(start.as_bytes())) {
+            return Ok(false);
+        }
+        Ok(match sign.want {
+            Want::Any => true,
+            Want::Object => bytes.get(start) == Some(&b'{'),
+            Want::List => bytes.get(start) == Some(&b'['),
+            Want::Member(name) => {
+                let end = if bytes.get(start) == Some(&b'{') { skip_value(bytes, start)? } else { start };
+                members(bytes.get(start..end).unwrap_or_default(), [name])[0].is_some()
+            }
+            Want::Text(prefix) => {
+                let end = if bytes.get(start) == Some(&b'"') { skip_value(bytes, start)? } else { start };
+                bytes.get(start + 1..end).is_some_and(|text| text.starts_with(prefix.as_bytes()))
+            }
+            Want::Says(what) => {
+                let end = if matches!(bytes.get(start), Some(b'{' | b'[')) { skip_value(bytes, start)? } else { start };
+                memchr::memmem::find(bytes.get(start..end).unwrap_or_default(), what.as_bytes()).is_some()
+            }
+        })
     }
 }
 

@@ -103,7 +103,7 @@ fn shapes_are_told_by_content() {
 
 #[test]
 fn wrapping_is_taken_off() {
-    check(&format!("2026-01-01T00:00:00.123Z stdout F {A}\n{A}"), "k8s_audit/carrier@34 k8s_audit/native@95");
+    check(&format!("2026-01-01T00:00:00.123Z stdout F {A}\n{A}"), "k8s_audit/cri@34 k8s_audit/native@95");
     check(&format!("2026-01-01T00:00:00+03:00 {A}\n"), "k8s_audit/carrier@26");
     check(&format!("2026-01-01T00:00:00Z\tkube.audit\t{A}\n"), "k8s_audit/carrier@32");
     check("2026-01-01T00:00:00Z stdout F hello\n", "!not_json@0+35");

@@ -1,6 +1,7 @@
 //! An event: one record, with the normalised facts drawn from it.
 
 use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
 use super::{ActId, ClusterId, Doc, EnvelopeKind, EventId, Field, FieldRef, LeafKind, Origin, Position, TenantId, Timestamp, Wrapped};
@@ -78,7 +79,7 @@ pub struct Facts {
 impl Facts {
     /// Room for what a usual event has.
     pub fn with_capacity() -> Self {
-        Self { entries: Vec::with_capacity(48), text: String::with_capacity(512) }
+        Self { entries: Vec::with_capacity(48), text: String::with_capacity(768) }
     }
 
     /// Adds a value that is a leaf of the event's document: nothing is copied.
@@ -91,9 +92,31 @@ impl Facts {
         self.push(field, text, ValueKind::Text);
     }
 
+    /// Adds a text value that shows something.
+    pub fn push_shown(&mut self, field: Field, value: impl Display) {
+        self.push_written(field, value, ValueKind::Text);
+    }
+
+    /// Adds a text value out of parts, such as `["pod:", namespace, "/", name]`; kept once, like any text.
+    pub fn push_joined(&mut self, field: Field, parts: &[&str]) {
+        let start = self.text.len();
+        parts.iter().for_each(|part| self.text.push_str(part));
+        self.keep(field, start, ValueKind::Text);
+    }
+
+    /// Adds a text value in ASCII lower case.
+    pub fn push_lower(&mut self, field: Field, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        if let Some(own) = self.text.get_mut(start..) {
+            own.make_ascii_lowercase();
+        }
+        self.keep(field, start, ValueKind::Text);
+    }
+
     /// Adds a number.
     pub fn push_number(&mut self, field: Field, number: i64) {
-        self.push(field, &number.to_string(), ValueKind::Number);
+        self.push_written(field, number, ValueKind::Number);
     }
 
     /// Adds a boolean.
@@ -102,17 +125,29 @@ impl Facts {
     }
 
     fn push(&mut self, field: Field, text: &str, kind: ValueKind) {
-        let is_same = |(known, stored): &(Field, Stored)| {
-            *known == field
-                && matches!(stored, Stored::Text { start, len, .. }
-                    if self.text.get(*start as usize..(*start + *len) as usize) == Some(text))
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.keep(field, start, kind);
+    }
+
+    fn push_written(&mut self, field: Field, text: impl Display, kind: ValueKind) {
+        let start = self.text.len();
+        // Writing to a string does not fail; a value that failed to show itself would be kept as far as it got.
+        let _ = write!(self.text, "{text}");
+        self.keep(field, start, kind);
+    }
+
+    /// Makes what was written from here on a value, unless the field has it already.
+    fn keep(&mut self, field: Field, from: usize, kind: ValueKind) {
+        let (known, text) = self.text.split_at_checked(from).unwrap_or_default();
+        let is_same = |(other, stored): &(Field, Stored)| {
+            *other == field && matches!(stored, Stored::Text { start, len, .. } if known.get(*start as usize..(*start + *len) as usize) == Some(text))
         };
         if self.entries.iter().any(is_same) {
+            self.text.truncate(from);
             return;
         }
-        let start = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.text.push_str(text);
-        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let (start, len) = (u32::try_from(from).unwrap_or(u32::MAX), u32::try_from(text.len()).unwrap_or(u32::MAX));
         self.entries.push((field, Stored::Text { start, len, kind }));
     }
 

@@ -1,5 +1,6 @@
 //! Kubernetes audit events, `audit.k8s.io/v1` and `v1beta1`: `kubernetes/apiserver:pkg/apis/audit/v1/types.go`.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use super::actor::Actor;
@@ -55,7 +56,8 @@ enum Any {
 }
 
 static TABLE: LazyLock<Table<Any>> = LazyLock::new(|| {
-    let mut all: Table<Any> = table(Slot::ROWS).into_iter().map(|(path, slot)| (path, Any::Event(slot))).collect();
+    let rows: Vec<(Any, &str)> = Slot::ROWS.iter().map(|(slot, paths)| (Any::Event(*slot), *paths)).collect();
+    let mut all = table(&rows);
     body::add_paths("requestObject", Any::Request, &mut all);
     body::add_paths("responseObject", Any::Response, &mut all);
     all
@@ -120,14 +122,16 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
 
 impl<'d> Audit<'d> {
     fn gather(doc: &'d Doc) -> Self {
-        let mut audit = Self { doc, event: Gathered::new(doc), request: Gathered::new(doc), response: Gathered::new(doc), failed_open: Vec::new() };
+        let mut audit =
+            Self { doc, event: Gathered::of_many(doc), request: Gathered::new(doc), response: Gathered::new(doc), failed_open: Vec::new() };
+        let (table, annotations) = (&*TABLE, *ANNOTATIONS);
         for (at, leaf) in doc.leaves().iter().enumerate() {
-            match TABLE.get(&leaf.path) {
-                Some(Any::Event(slot)) => audit.event.push(*slot, at),
-                Some(Any::Request(slot)) => audit.request.push(*slot, at),
-                Some(Any::Response(slot)) => audit.response.push(*slot, at),
+            match table.get(leaf.path) {
+                Some(Any::Event(slot)) => audit.event.push(slot, at),
+                Some(Any::Request(slot)) => audit.request.push(slot, at),
+                Some(Any::Response(slot)) => audit.response.push(slot, at),
                 None => {
-                    let is_annotation = doc.containers().get(leaf.parent as usize).is_some_and(|parent| parent.path == *ANNOTATIONS);
+                    let is_annotation = doc.containers().get(leaf.parent as usize).is_some_and(|parent| parent.path == annotations);
                     if is_annotation && doc.key(leaf).starts_with("failed-open.") {
                         audit.failed_open.push(doc.value(leaf).text);
                     }
@@ -136,8 +140,8 @@ impl<'d> Audit<'d> {
         }
         if audit.event.has(Slot::PatchPath) && audit.event.text(Slot::Verb) == Some("patch") {
             patch::rebase(doc, "requestObject", |at, path| {
-                if let Some(Any::Request(slot)) = TABLE.get(&path) {
-                    audit.request.push(*slot, at);
+                if let Some(Any::Request(slot)) = TABLE.get(path) {
+                    audit.request.push(slot, at);
                 }
             });
         }
@@ -204,9 +208,8 @@ impl<'d> Audit<'d> {
 
     /// All but the last address is what the client says of itself.
     fn whence(&self, facts: &mut Facts) {
-        let addresses: Vec<usize> = self.event.indices(Slot::SourceIps).filter(|at| self.is_ip(*at)).collect();
-        for at in &addresses {
-            facts.push_leaf(Field::SrcIps, *at);
+        for at in self.event.indices(Slot::SourceIps).filter(|at| self.is_ip(*at)) {
+            facts.push_leaf(Field::SrcIps, at);
         }
         let last = self.event.indices(Slot::SourceIps).last();
         if let Some(at) = last.filter(|at| self.is_ip(*at)) {
@@ -220,16 +223,16 @@ impl<'d> Audit<'d> {
     }
 
     /// The object's name: of a generated one the response tells it.
-    fn name(&self) -> Option<String> {
+    fn name(&self) -> Option<Cow<'d, str>> {
         if let Some(name) = self.event.text(Slot::Name) {
-            return Some(name.to_owned());
+            return Some(Cow::Borrowed(name));
         }
         if self.verb() == "create"
             && let Some(name) = self.response.text(BodySlot::Name).or_else(|| self.request.text(BodySlot::Name))
         {
-            return Some(name.to_owned());
+            return Some(Cow::Borrowed(name));
         }
-        self.event.text(Slot::Uri).and_then(|text| uri::object_name(text, self.resource()))
+        self.event.text(Slot::Uri).and_then(|text| uri::object_name(text, self.resource())).map(Cow::Owned)
     }
 
     fn object(&self, facts: &mut Facts) {

@@ -59,7 +59,7 @@ const TOP: &[(BodySlot, &str)] = &[
 ];
 
 /// Adds the paths of a body under one root (`requestObject`) to a table.
-pub(super) fn add_paths<S>(root: &str, slot: impl Fn(BodySlot) -> S, table: &mut Table<S>) {
+pub(super) fn add_paths<S: Copy>(root: &str, slot: impl Fn(BodySlot) -> S, table: &mut Table<S>) {
     for (body, path) in TOP {
         table.insert(Path::of([root].into_iter().chain(path.split(' '))), slot(*body));
     }
@@ -173,11 +173,10 @@ pub(super) fn rbac_facts(body: &Gathered<'_>, facts: &mut Facts) {
                 facts.push_text(Field::RbacSubjects, &spelled);
                 facts.push_text(Field::Entity, &spelled);
             }
-            Some("Group") => facts.push_text(Field::RbacSubjects, &format!("group:{name}")),
+            Some("Group") => facts.push_joined(Field::RbacSubjects, &["group:", name]),
             _ => {
-                let spelled = format!("user:{name}");
-                facts.push_text(Field::RbacSubjects, &spelled);
-                facts.push_text(Field::Entity, &spelled);
+                facts.push_joined(Field::RbacSubjects, &["user:", name]);
+                facts.push_joined(Field::Entity, &["user:", name]);
             }
         }
     }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::drop::Drops;
 use super::ledger::{Ledger, Outcome};
-use crate::decode::{DecodeLimits, Decoded, Decoder, Stream};
+use crate::decode::{DecodeLimits, Decoded, Decoder, Stream, emitter_of_path};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
 use crate::detect::engine::Engine;
-use crate::model::{Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Reject, SourceId, Timestamp};
+use crate::model::{
+    Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Reject, SourceId, Timestamp, Wrapping,
+};
 use crate::normalize::{Normalizer, RedactCounts, Redactor, Settings, Workloads};
 
 /// How far an event's clock may run ahead of ours before the watermark takes the time of receipt instead.
@@ -162,7 +164,12 @@ impl Worker {
         let kinds = kinds.and(self.settings.kinds.get(&origin.source).copied().unwrap_or_default());
         let normalizer = Normalizer::new(Settings { kinds, workloads: self.settings.workloads.get(&origin.source).cloned().unwrap_or_default() });
         let mut repeats = 0;
-        for record in decoded.records.drain(..) {
+        // The log file of a container is named for it, whatever its lines say.
+        let printed = emitter_of_path(&origin.object).map(|emitter| Arc::new(Wrapping { emitter: Some(emitter), ..Wrapping::default() }));
+        for mut record in decoded.records.drain(..) {
+            if let (Some(printed), None) = (&printed, &record.wrapped.by) {
+                record.wrapped.by = Some(Arc::clone(printed));
+            }
             let record = self.redactor.redact(record, &mut self.parser);
             let event = normalizer.normalize(record, origin, position);
             match self.seen.check(&event.id) {

@@ -234,6 +234,10 @@ const WAYS: &[Way] = &[
     ("Splunk's collector", |event| {
         json!({"time": 1_767_225_600.2, "host": "m1", "source": "audit", "sourcetype": "kube:audit", "event": event}).to_string()
     }),
+    ("OpenTelemetry", |event| {
+        json!({"resourceLogs": [{"resource": {"attributes": []}, "scopeLogs": [{"scope": {}, "logRecords": [{"observedTimeUnixNano": "1767225600200000000", "body": {"stringValue": event.to_string()}}]}]}]}).to_string()
+    }),
+    ("syslog", |event| format!("<134>1 2026-01-01T00:00:00.2Z m1 audit - - - {event}\n")),
 ];
 
 fn yandex_trigger(inner: &Value) -> String {

@@ -1,0 +1,155 @@
+//! Planted secrets and card numbers: none of them is found on disk, in an answer, in an alert or in the log.
+
+use std::path::Path;
+
+use base64::Engine as _;
+
+use crate::service::{Service, client, json as ask, setting, until};
+
+/// Card numbers of the ordinary run; `BARTIZAN_PANS=10000` is the full one.
+const PANS: usize = 1_000;
+
+/// Valid by Luhn's check, of issuers' ranges, in the spellings that people use.
+fn pan(n: usize) -> String {
+    const STARTS: &[(&str, usize)] = &[("4", 16), ("51", 16), ("2221", 16), ("34", 15), ("6011", 16), ("3528", 16), ("2200", 16), ("4", 19)];
+    let (start, len) = STARTS[n % STARTS.len()];
+    let mut digits = format!("{start}{:0width$}", n as u64 * 7_919 + 13, width = len - start.len() - 1);
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(at, byte)| u32::from(byte - b'0') * if at % 2 == 0 { 2 } else { 1 })
+        .map(|double| double / 10 + double % 10)
+        .sum();
+    digits.push_str(&((10 - sum % 10) % 10).to_string());
+    digits
+}
+
+fn spelled(digits: &str, n: usize) -> String {
+    let separator = ["", " ", "-"][n % 3];
+    // American Express groups by four, six and five.
+    let groups: &[usize] = if digits.len() == 15 { &[4, 6, 5] } else { &[4, 4, 4, 4, 3] };
+    let mut rest = digits;
+    let mut parts = Vec::new();
+    for len in groups {
+        let (part, after) = rest.split_at((*len).min(rest.len()));
+        parts.push(part);
+        rest = after;
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join(separator)
+}
+
+/// The secret as it is written, in an event of some kind and place.
+fn planted(n: usize) -> (Vec<String>, String) {
+    let digits = pan(n);
+    let text = spelled(&digits, n);
+    let base64 = base64::engine::general_purpose::STANDARD.encode(format!("card {digits} holder"));
+    let audit = |more: &str| {
+        format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":"p{n}","stage":"ResponseComplete","verb":"create","user":{{"username":"alice"}},"objectRef":{{"resource":"pods","namespace":"shop","name":"web-{n}"}},"responseStatus":{{"code":201}},"requestReceivedTimestamp":"2026-01-01T00:00:00.000001Z","stageTimestamp":"2026-01-01T00:00:00.{n:06}Z",{more}}}"#
+        )
+    };
+    let record = match n % 8 {
+        0 => audit(&format!(r#""requestObject":{{"metadata":{{"labels":{{"card":"{text}"}}}}}}"#)),
+        1 => audit(&format!(r#""requestURI":"/api/v1/namespaces/shop/pods/web-{n}?note={}""#, text.replace(' ', "%20"))),
+        2 => audit(&format!(r#""requestObject":{{"spec":{{"containers":[{{"command":["pay","--card","{text}"]}}]}}}}"#)),
+        3 => audit(&format!(r#""userAgent":"shop/{text}""#)),
+        4 => format!(
+            r#"{{"rule":"Card {n}","priority":"Notice","time":"2026-01-01T00:00:01.{n:06}Z","output":"pay with {text} by sh","output_fields":{{"proc.cmdline":"pay {text}","k8s.ns.name":"shop"}}}}"#
+        ),
+        5 => format!(
+            r#"{{"flow":{{"time":"2026-01-01T00:00:02.{n:06}Z","verdict":"FORWARDED","l7":{{"type":"REQUEST","http":{{"method":"GET","url":"http://shop/pay?card={}"}}}},"source":{{"namespace":"shop"}}}}}}"#,
+            text.replace(' ', "+")
+        ),
+        6 => audit(&format!(r#""requestObject":{{"metadata":{{"annotations":{{"payload":"{base64}"}}}}}}"#)),
+        _ => format!(
+            r#"{{"log":"{{\"rule\":\"Wrapped {n}\",\"priority\":\"Notice\",\"time\":\"2026-01-01T00:00:03.{n:06}Z\",\"output\":\"{text}\",\"output_fields\":{{}}}}","stream":"stdout"}}"#
+        ),
+    };
+    let secrets = if n % 8 == 6 { vec![base64] } else { vec![text, digits] };
+    (secrets, record)
+}
+
+/// Secrets that are no numbers, each where it is met.
+fn others() -> Vec<(String, String)> {
+    let jwt = "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJzdWIiOiJwbGFudGVkLXN1YmplY3QifQ.c2lnbmF0dXJlLXBsYW50ZWQ";
+    let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCPLANTEDKEY";
+    let event = |more: &str| {
+        format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":"s","stage":"ResponseComplete","verb":"create","user":{{"username":"alice"}},"objectRef":{{"resource":"secrets","namespace":"shop","name":"s"}},"responseStatus":{{"code":201}},"requestReceivedTimestamp":"2026-01-01T01:00:00.000001Z","stageTimestamp":"2026-01-01T01:00:00.00{:04}Z",{more}}}"#,
+            more.len()
+        )
+    };
+    vec![
+        ("cGxhbnRlZC1zZWNyZXQtZGF0YQ==".into(), event(r#""requestObject":{"kind":"Secret","data":{"password":"cGxhbnRlZC1zZWNyZXQtZGF0YQ=="}}"#)),
+        ("planted-string-data".into(), event(r#""requestObject":{"kind":"Secret","stringData":{"a":"planted-string-data"}}"#)),
+        ("planted-last-applied".into(), event(r#""responseObject":{"kind":"Secret","metadata":{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{\"stringData\":{\"a\":\"planted-last-applied\"}}"}}}"#)),
+        (jwt.into(), event(&format!(r#""requestObject":{{"kind":"ConfigMap","note":"token {jwt} here"}}"#))),
+        ("planted-bearer-0123456789".into(), event(r#""requestObject":{"kind":"Pod","env":"Authorization: Bearer planted-bearer-0123456789"}"#)),
+        (key.into(), event(&format!(r#""requestObject":{{"kind":"ConfigMap","tls":"-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----"}}"#))),
+        ("planted/aws/secret/access/key/of/40chars".into(), event(r#""requestObject":{"kind":"Pod","spec":{"containers":[{"env":[{"name":"AWS_SECRET_ACCESS_KEY","value":"planted/aws/secret/access/key/of/40chars"}]}]}}"#)),
+        (
+            "planted-gke-data".into(),
+            r#"{"insertId":"g","logName":"projects/p/logs/cloudaudit","protoPayload":{"serviceName":"k8s.io","methodName":"io.k8s.core.v1.secrets.create","resourceName":"core/v1/namespaces/shop/secrets/s","request":{"@type":"core.k8s.io/v1.Secret","stringData":{"a":"planted-gke-data"}}},"timestamp":"2026-01-01T01:00:01Z"}"#.into(),
+        ),
+        ("planted-in-a-cut-secret".into(), r#"{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/aws/eks/p/cluster","logStream":"s","logEvents":[{"id":"1","timestamp":1,"message":"{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"verb\":\"create\",\"objectRef\":{\"resource\":\"secrets\"},\"requestObject\":{\"kind\":\"Secret\",\"stringData\":{\"a\":\"planted-in-a-cut-secret\"},\"b\":\"x[Truncated...]"}]}"#.into()),
+    ]
+}
+
+/// Every file below a folder in which a text stands as it is.
+fn files_with(folder: &Path, texts: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(files_with(&entry, texts));
+            continue;
+        }
+        let Ok(bytes) = std::fs::read(&entry) else { continue };
+        let searched = String::from_utf8_lossy(&bytes);
+        found.extend(texts.iter().filter(|text| searched.contains(text.as_str())).map(|text| format!("{} has {text}", entry.display())));
+    }
+    found
+}
+
+#[test]
+fn nothing_that_was_planted_is_found() {
+    let pans = setting("BARTIZAN_PANS").and_then(|count| count.parse().ok()).unwrap_or(PANS);
+    let (mut secrets, mut records) = (Vec::new(), Vec::new());
+    for n in 0..pans {
+        let (texts, record) = planted(n);
+        secrets.extend(texts);
+        records.push(record);
+    }
+    for (secret, record) in others() {
+        secrets.push(secret);
+        records.push(record);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let (runtime, client) = client();
+    runtime.block_on(async {
+        let service = Service::start(&data, "");
+        let (status, receipt) = ask(client.post(format!("{}/ingest/auto", service.url)).body(records.join("\n"))).await;
+        assert_eq!((status, receipt["accepted"].as_u64()), (200, Some(records.len() as u64)), "{receipt}");
+        until(&client, &format!("{}/api/v1/events/search?limit=0", service.url), |answer| answer["total"]["value"] == records.len()).await;
+        let mut answers = String::new();
+        let mut cursor = String::new();
+        loop {
+            let page = ask(client.get(format!("{}/api/v1/events/search?limit=1000{cursor}", service.url))).await.1;
+            answers.push_str(&page.to_string());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        answers.push_str(&ask(client.get(format!("{}/api/v1/alerts?limit=1000", service.url))).await.1.to_string());
+        let left: Vec<&String> = secrets.iter().filter(|secret| answers.contains(secret.as_str())).collect();
+        assert!(left.is_empty(), "{} of {} in answers, such as {:?}", left.len(), secrets.len(), left.iter().take(8).collect::<Vec<_>>());
+        let marks = answers.matches("[redacted:").count();
+        assert!(marks >= records.len(), "{marks} marks for {} records", records.len());
+        service.kill();
+        let on_disk = files_with(dir.path(), &secrets);
+        assert!(on_disk.is_empty(), "{on_disk:?}");
+    });
+}
