@@ -159,7 +159,12 @@ impl<'c> Opening<'c> {
             otlp_proto::request(&expanded, self);
             return self.records > before;
         }
-        self.read(&expanded)
+        // An object of which nothing is known says more than the base64 around it.
+        self.read(&expanded) || self.is_unknown() && self.other(expanded.trim_ascii())
+    }
+
+    fn is_unknown(&self) -> bool {
+        matches!(self.trouble, None | Some(RejectReason::UnknownShape | RejectReason::NotARecord))
     }
 
     /// Nothing is in it by design: a probe, a heartbeat.
@@ -173,7 +178,7 @@ impl<'c> Opening<'c> {
         self.trouble = None;
         if !read(self) {
             let reason = self.trouble.unwrap_or(RejectReason::UnknownShape);
-            if matches!(reason, RejectReason::UnknownShape | RejectReason::NotARecord) && self.other(item) {
+            if self.is_unknown() && self.other(item) {
                 return;
             }
             let detail = format!("within an envelope: an item of {} bytes in which nothing is known", item.len());

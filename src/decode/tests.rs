@@ -1,4 +1,5 @@
 mod clouds;
+mod files;
 
 use proptest::prelude::*;
 

@@ -8,7 +8,7 @@ use super::body::{self, BodySlot};
 use super::identity::{Identity, Place, act_of, position_id};
 use super::slots::{Gathered, Table, slots, table};
 use super::{Head, entities, patch, redact, uri};
-use crate::model::{Doc, Facts, Field, Path, Timestamp};
+use crate::model::{Doc, Facts, Field, LeafKind, Path, Timestamp};
 
 slots!(Slot {
     Verb "verb";
@@ -22,10 +22,10 @@ slots!(Slot {
     UserName "user username";
     UserUid "user uid";
     UserGroups "user groups";
-    Credential "user extra authentication.kubernetes.io/credential-id";
+    Credential "user extra authentication.kubernetes.io/credential-id|user extra accessKeyId";
     BoundPod "user extra authentication.kubernetes.io/pod-name";
     BoundNode "user extra authentication.kubernetes.io/node-name";
-    CloudId "user extra arn|user extra oid|user extra canonicalArn";
+    CloudId "user extra arn|user extra oid|user extra canonicalArn|user extra principalId|user extra sessionName";
     EffectiveName "impersonatedUser username";
     EffectiveUid "impersonatedUser uid";
     EffectiveGroups "impersonatedUser groups";
@@ -103,13 +103,12 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     audit.policy(facts);
     audit.http(facts);
     let (id, act) = audit.identity(place);
-    let code = audit.event.text(Slot::Code).and_then(|code| code.parse::<u16>().ok());
     let time = [Slot::StageTime, Slot::Received, Slot::OldTime, Slot::OldCreated];
     Head {
         id,
         act,
         time: time.into_iter().find_map(|slot| audit.event.text(slot).and_then(Timestamp::parse)),
-        outcome: match code {
+        outcome: match audit.code() {
             Some(100..=399) => "success",
             Some(400..) => "failure",
             _ => "unknown",
@@ -160,6 +159,13 @@ impl<'d> Audit<'d> {
         self.event.text(Slot::Verb).unwrap_or_default()
     }
 
+    /// The HTTP code: a number, a text of digits, or a double, as protobuf writes it.
+    fn code(&self) -> Option<u16> {
+        let text = self.event.text(Slot::Code)?;
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        whole.parse().ok().filter(|_| part.bytes().all(|digit| digit == b'0'))
+    }
+
     fn who(&self, facts: &mut Facts) {
         let is_impersonated = self.event.text(Slot::EffectiveName).is_some();
         let (name, uid, groups) = if is_impersonated {
@@ -181,7 +187,7 @@ impl<'d> Audit<'d> {
                 actor.push_entity(facts);
             }
             // Only who was turned away at the door is nobody: other records without a user are incomplete.
-            None if self.event.text(Slot::Code) == Some("401") => facts.push_text(Field::ActorUserType, Actor::Anonymous.type_name()),
+            None if self.code() == Some(401) => facts.push_text(Field::ActorUserType, Actor::Anonymous.type_name()),
             None => {}
         }
         if is_impersonated {
@@ -376,7 +382,11 @@ impl<'d> Audit<'d> {
     }
 
     fn http(&self, facts: &mut Facts) {
-        self.event.alias(Slot::Code, Field::HttpStatus, facts);
+        let leaf = self.event.each(Slot::Code).next();
+        match (self.code(), leaf) {
+            (Some(code), Some((leaf, text))) if leaf.kind != LeafKind::Number || text.len() != 3 => facts.push_number(Field::HttpStatus, code.into()),
+            _ => self.event.alias(Slot::Code, Field::HttpStatus, facts),
+        }
         self.event.alias_first(Slot::Message, Field::Message, facts);
         if let Some(text) = self.event.text(Slot::Uri) {
             facts.push_text(Field::HttpPath, uri::path(text));
@@ -402,7 +412,7 @@ impl<'d> Audit<'d> {
             id.optional(event.text(slot));
         }
         id.list(event.texts(Slot::SourceIps));
-        id.optional(event.text(Slot::Code));
+        id.optional(self.code().map(|code| code.to_string()).as_deref().or_else(|| event.text(Slot::Code)));
         let id = id.event_id();
         // Without the time of receipt the stages of one request cannot be told from those of another with the same id.
         if audit_id.is_none() || received.is_none() {

@@ -140,10 +140,10 @@ fn runs_as_root(doc: &Doc, body: &Gathered<'_>) -> Option<bool> {
     if !body.has(BodySlot::RunAsUser) && !body.has(BodySlot::PodRunAsUser) {
         return None;
     }
-    if body.texts(BodySlot::RunAsUser).any(|user| user == "0") {
+    if body.texts(BodySlot::RunAsUser).any(is_root) {
         return Some(true);
     }
-    if !body.texts(BodySlot::PodRunAsUser).any(|user| user == "0") {
+    if !body.texts(BodySlot::PodRunAsUser).any(is_root) {
         return Some(false);
     }
     // The user stands in the container's `securityContext`, the image in the container itself.
@@ -151,6 +151,11 @@ fn runs_as_root(doc: &Doc, body: &Gathered<'_>) -> Option<bool> {
         body.each(BodySlot::RunAsUser).filter_map(|(leaf, _)| doc.containers().get(leaf.parent as usize)).map(|context| context.parent).collect();
     let mut containers = body.each(BodySlot::Image).map(|(leaf, _)| leaf.parent).peekable();
     Some(containers.peek().is_none() || containers.any(|container| !own.contains(&container)))
+}
+
+/// User 0, also as a double, which protobuf makes of numbers.
+fn is_root(user: &str) -> bool {
+    matches!(user, "0" | "0.0")
 }
 
 /// Who is bound and what is granted.

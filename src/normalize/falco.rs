@@ -106,7 +106,8 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     audit_facts(&fields, facts);
     let code = fields.text(Slot::AuditCode).and_then(|code| code.parse::<u16>().ok());
     let time = fields.text(Slot::Time).and_then(parse_time).or_else(|| fields.text(Slot::EventTime).and_then(from_epoch));
-    let id = match time {
+    // Log services take the time out of the record and say it themselves.
+    let id = match time.or(place.at) {
         Some(time) => {
             let mut id = Identity::event(place);
             id.number(time.nanos());

@@ -16,6 +16,10 @@ pub(super) struct Place<'a> {
     pub(super) position: Position,
     pub(super) offset: u64,
     pub(super) kind: Kind,
+    /// The envelope's time for it.
+    pub(super) at: Option<Timestamp>,
+    /// The record itself: those of one envelope stand at one place.
+    pub(super) text: &'a str,
 }
 
 /// Bytes that the identity of most records stays below.
@@ -129,6 +133,7 @@ pub(super) fn position_id(place: &Place<'_>) -> EventId {
     identity.part(&place.origin.object);
     identity.number(i64::from_le_bytes(place.position.0.to_le_bytes()));
     identity.number(i64::from_le_bytes(place.offset.to_le_bytes()));
+    identity.part(place.text);
     identity.event_id()
 }
 

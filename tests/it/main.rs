@@ -15,4 +15,5 @@ mod secrets;
 mod service;
 mod tidy;
 mod tls;
+mod unpacked;
 mod webhook;

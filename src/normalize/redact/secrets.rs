@@ -47,9 +47,7 @@ static PARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(NAME_PARTS).expect("a few words fit an automaton")
 });
 static RESOURCE: LazyLock<Path> = LazyLock::new(|| Path::of(["objectRef", "resource"]));
-
-/// Of a cloud's audit entry: the object's name, and the bodies.
-static ENTRY: LazyLock<[Path; 3]> = LazyLock::new(|| ["resourceName", "request", "response"].map(|key| Path::of(["protoPayload", key])));
+static CALLED: LazyLock<Path> = LazyLock::new(|| Path::of(["protoPayload", "resourceName"]));
 
 /// What the key of a leaf says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,24 +82,26 @@ pub(super) fn flag_starts() -> [bool; 256] {
 pub(super) fn hidden_paths(doc: &Doc, kind: Kind, leaves: impl Iterator<Item = usize>) -> HashSet<Path> {
     let mut bases: Vec<Path> = Vec::new();
     let mut hidden = HashSet::new();
-    let mut is_of_secrets = false;
+    let (mut is_of_secrets, mut is_called) = (false, false);
     for leaf in leaves.filter_map(|at| doc.leaves().get(at)).filter(|leaf| leaf.kind == LeafKind::Text) {
         let text = doc.value(leaf).text;
         is_of_secrets |= leaf.path == *RESOURCE && text.eq_ignore_ascii_case("secrets");
+        is_called |= leaf.path == *CALLED && text.split('/').any(|part| part == "secrets");
         if matches!(text, "Secret" | "SecretList") && doc.key(leaf) == "kind" && bases.len() < BASES_MAX {
             bases.extend(doc.containers().get(leaf.parent as usize).map(|parent| parent.path));
         }
-    }
-    // GKE names the object in a path and the bodies otherwise.
-    let [entry_object, entry_request, entry_response] = *ENTRY;
-    if doc.text_at(entry_object).is_some_and(|object| object.split('/').any(|part| part.eq_ignore_ascii_case("secrets"))) {
-        bases.extend([entry_request, entry_response]);
-        hidden.insert(entry_request.child("value"));
     }
     if kind == Kind::K8sAudit && is_of_secrets && doc.text_at(*RESOURCE).is_some_and(|resource| resource.eq_ignore_ascii_case("secrets")) {
         let request = Path::of(["requestObject"]);
         bases.extend([request, Path::of(["responseObject"])]);
         // Values of a JSON patch; a body that is a mere text or was cut whole.
+        hidden.extend([request.child("value")]);
+    }
+    // GKE's audit entries have the same bodies elsewhere, and name what they are about in one text.
+    if kind == Kind::K8sAudit && is_called {
+        let called = Path::of(["protoPayload"]);
+        let request = called.child("request");
+        bases.extend([request, called.child("response")]);
         hidden.extend([request.child("value")]);
     }
     for base in bases {

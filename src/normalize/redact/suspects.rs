@@ -91,11 +91,11 @@ impl Signs {
     }
 }
 
-/// Whether the word at this place is the start of a whole value or of a part of a path, or part of a name such as `client_secret` or `secret-key`; or hides the start of
-/// `token=`.
+/// Whether the word at this place is a whole value's start or a part of a path, or of a name such as `client_secret` or `secret-key`; or hides the
+/// start of `token=`.
 fn is_secret(lower: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| lower.get(at));
-    matches!(before, None | Some(b'"' | b't' | b'_' | b'-' | b'/')) || matches!(lower.get(at + SECRET.len()), Some(b'_' | b'-' | b'a' | b'o'))
+    matches!(before, None | Some(b'"' | b'/' | b't' | b'_' | b'-')) || matches!(lower.get(at + SECRET.len()), Some(b'_' | b'-' | b'a' | b'o'))
 }
 
 /// Whether the authority of a URL has a user.
