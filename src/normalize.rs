@@ -115,7 +115,7 @@ fn event(mut record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, 
     }
     let by = record.wrapped.by.as_deref();
     let cluster = by.and_then(|by| by.cluster.as_ref()).unwrap_or(&origin.cluster).clone();
-    let place = identity::Place { origin, cluster: &cluster, position, offset: record.offset, kind };
+    let place = identity::Place { origin, cluster: &cluster, position, offset: record.offset, kind, at: record.wrapped.at, text: record.doc.text() };
     let mut facts = Facts::with_capacity();
     let head = match kind {
         Kind::K8sAudit => audit::read(&record.doc, &place, &mut facts),
@@ -126,10 +126,10 @@ fn event(mut record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, 
     let time = head.time.or(record.wrapped.at);
     let is_time_assumed = time.is_none();
     let time = time.unwrap_or(origin.received);
-    facts.push_text(Field::EventId, &head.id.to_string());
+    facts.push_shown(Field::EventId, head.id);
     facts.push_text(Field::EventKind, kind.name());
-    facts.push_text(Field::EventTime, &time.to_string());
-    facts.push_text(Field::EventIngested, &origin.received.to_string());
+    facts.push_shown(Field::EventTime, time);
+    facts.push_shown(Field::EventIngested, origin.received);
     facts.push_text(Field::EventEnvelope, record.envelope.name());
     facts.push_text(Field::EventSource, &origin.source.0);
     facts.push_text(Field::EventOutcome, head.outcome);

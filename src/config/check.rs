@@ -88,6 +88,10 @@ impl Checker<'_> {
         if config.server.body_bytes_max > config.server.bodies_in_flight_bytes_max {
             self.problem("server.body_bytes_max", "`server.body_bytes_max` must not be larger than `server.bodies_in_flight_bytes_max`".to_owned());
         }
+        if !config.redact.keys.is_empty() {
+            let text = "`redact.keys` is not applied by this build, so nothing would be masked by it: leave it out".to_owned();
+            self.problem("redact.keys", text);
+        }
         self.unique("source", config.sources.iter().map(|source| source.name.as_str()));
         self.unique("drop", config.drops.iter().map(|drop| drop.name.as_str()));
         for (index, drop) in config.drops.iter().enumerate() {

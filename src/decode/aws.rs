@@ -1,6 +1,7 @@
-//! AWS: CloudWatch Logs as subscriptions, Lambda, Kinesis and Firehose hand it out (Firehose's list is read in `azure`, which has the same name). Export tasks write lines, which `prefix` reads.
+//! AWS: CloudWatch Logs as subscriptions, Lambda, Kinesis, MSK, SQS, SNS and Firehose hand it out (Firehose's list is read in `azure`, which has the
+//! same name). Export tasks write lines, which `prefix` reads.
 
-use super::members::{elements, member, members, text_of};
+use super::members::{each_member, elements, member, members, text_of};
 use super::open::Opening;
 use super::sniff::{Want, Wrapper, sign};
 use crate::model::{Emitter, EnvelopeKind, Provider, Timestamp, Wrapping};
@@ -10,8 +11,30 @@ const CLOUDWATCH: Wrapper = Wrapper { all: &[], any: &[], kind: EnvelopeKind::Cl
 pub(super) const ENVELOPES: &[Wrapper] = &[
     Wrapper { all: &[sign("messageType", Want::Text("")), sign("logEvents", Want::List)], ..CLOUDWATCH },
     Wrapper { all: &[sign("awslogs", Want::Object)], open: lambda, ..CLOUDWATCH },
-    Wrapper { all: &[sign("Records", Want::List)], open: kinesis, ..CLOUDWATCH },
+    // Functions get these from queues and streams of any content.
+    Wrapper { all: &[sign("Records", Want::List)], kind: EnvelopeKind::Carrier, open: records, ..CLOUDWATCH },
+    Wrapper { all: &[sign("eventSource", Want::Text("")), sign("records", Want::Object)], kind: EnvelopeKind::Carrier, open: topics, ..CLOUDWATCH },
 ];
+
+/// What the name of a log group says.
+enum Group<'g> {
+    /// An EKS control plane: nothing but AWS writes here.
+    ControlPlane(&'g str),
+    /// Containers of a cluster, through its node's shipper.
+    Insights(&'g str),
+    Other,
+}
+
+impl<'g> Group<'g> {
+    fn of(name: &'g str) -> Self {
+        let mut parts = name.split('/');
+        match [(); 6].map(|()| parts.next()) {
+            [Some(""), Some("aws"), Some("eks"), Some(cluster), Some("cluster"), None] => Self::ControlPlane(cluster),
+            [Some(""), Some("aws"), Some("containerinsights"), Some(cluster), Some(_), None] => Self::Insights(cluster),
+            _ => Self::Other,
+        }
+    }
+}
 
 /// `{"messageType":"DATA_MESSAGE","owner":..,"logGroup":..,"logStream":..,"logEvents":[{"id":..,"timestamp":..,"message":".."}]}`.
 fn subscription(object: &[u8], opening: &mut Opening<'_>) {
@@ -20,22 +43,33 @@ fn subscription(object: &[u8], opening: &mut Opening<'_>) {
     if text_of(kind).as_deref() == Some("CONTROL_MESSAGE") {
         return opening.control();
     }
-    let (group, stream) = (text_of(group).unwrap_or_default(), text_of(stream).unwrap_or_default());
-    let cluster = |prefix: &str| group.strip_prefix(prefix).and_then(|rest| rest.split('/').next()).and_then(|name| name.parse().ok());
-    // Only the control plane writes below `/aws/eks`; elsewhere containers do, and say so themselves or not at all.
-    let is_control_plane = group.starts_with("/aws/eks/");
+    let (name, stream) = (text_of(group).unwrap_or_default(), text_of(stream).unwrap_or_default());
+    let group = Group::of(&name);
+    let (cluster, is_control_plane) = match group {
+        Group::ControlPlane(cluster) => (Some(cluster), true),
+        Group::Insights(cluster) => (Some(cluster), false),
+        Group::Other => (None, false),
+    };
+    // The control plane's other streams are text, whatever it looks like.
+    let is_audit = is_control_plane && stream.starts_with("kube-apiserver-audit-");
     opening.says(&Wrapping {
-        cluster: cluster("/aws/eks/").or_else(|| cluster("/aws/containerinsights/")),
+        cluster: cluster.and_then(|cluster| cluster.parse().ok()),
         provider: Some(Provider::Aws),
         account: text_of(owner).map(|owner| owner.into_owned()),
-        emitter: (!is_control_plane).then(Emitter::default),
-        stream: Some(format!("{group}:{stream}")),
+        // Elsewhere containers write, and say so themselves or not at all. Opened all the same: what looks like a record is redacted like one.
+        emitter: (!is_audit).then(Emitter::default),
+        stream: Some(format!("{name}:{stream}")),
     });
+    let mut is_empty = true;
     for event in elements(events) {
+        is_empty = false;
         let [time, message] = members(event, ["timestamp", "message"]);
         let millis = time.and_then(text_of).and_then(|millis| millis.parse::<i64>().ok());
         opening.at(millis.and_then(|millis| Some(Timestamp::from_nanos(millis.checked_mul(1_000_000)?))));
         opening.item(event, |opening| message.is_some_and(|message| opening.value(message)));
+    }
+    if is_empty {
+        opening.control();
     }
 }
 
@@ -46,9 +80,36 @@ fn lambda(object: &[u8], opening: &mut Opening<'_>) {
     }
 }
 
-/// `{"Records":[{"kinesis":{"data":"<base64>"}}]}`, as functions get it.
-fn kinesis(object: &[u8], opening: &mut Opening<'_>) {
+/// `{"Records":[..]}`: `{"kinesis":{"data":"<base64>"}}` of a stream, `{"body":".."}` of a queue, `{"Sns":{"Message":".."}}` of a topic, or records
+/// themselves, as CloudTrail writes them.
+fn records(object: &[u8], opening: &mut Opening<'_>) {
+    let mut is_empty = true;
     for record in member(object, &["Records"]).into_iter().flat_map(elements) {
-        opening.item(record, |opening| member(record, &["kinesis", "data"]).is_some_and(|data| opening.base64(data)));
+        is_empty = false;
+        let [kinesis, body, topic] = members(record, ["kinesis", "body", "Sns"]);
+        opening.item(record, |opening| match (kinesis, body, topic) {
+            (Some(kinesis), ..) => member(kinesis, &["data"]).is_some_and(|data| opening.base64(data)),
+            (_, Some(body), _) => opening.value(body),
+            (.., Some(topic)) => member(topic, &["Message"]).is_some_and(|message| opening.value(message)),
+            (None, None, None) => opening.value(record),
+        });
+    }
+    if is_empty {
+        opening.control();
+    }
+}
+
+/// `{"eventSource":"aws:kafka","records":{"topic-0":[{"value":"<base64>"}]}}`.
+fn topics(object: &[u8], opening: &mut Opening<'_>) {
+    let mut is_empty = true;
+    each_member(member(object, &["records"]).unwrap_or_default(), |_, list| {
+        for record in elements(list) {
+            is_empty = false;
+            opening.item(record, |opening| member(record, &["value"]).is_some_and(|value| opening.base64(value)));
+        }
+        true
+    });
+    if is_empty {
+        opening.control();
     }
 }

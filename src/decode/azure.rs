@@ -10,7 +10,8 @@ const AZURE: Wrapper = Wrapper { all: &[], any: &[], kind: EnvelopeKind::AzureDi
 
 pub(super) const ENVELOPES: &[Wrapper] = &[
     Wrapper {
-        all: &[sign("category", Want::Text("")), sign("properties", Want::Object), sign("resourceId", Want::Text(""))],
+        all: &[sign("category", Want::Text("")), sign("properties", Want::Object)],
+        any: &[sign("resourceId", Want::Text("")), sign("operationName", Want::Text(""))],
         is_record: true,
         open: record,
         ..AZURE

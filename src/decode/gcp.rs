@@ -10,8 +10,9 @@ const GCP: Wrapper = Wrapper { all: &[], any: &[], kind: EnvelopeKind::GcpLoggin
 const ENTRY: &[Sign] = &[sign("insertId", Want::Text("")), sign("logName", Want::Text("")), sign("receiveTimestamp", Want::Text(""))];
 
 pub(super) const ENVELOPES: &[Wrapper] = &[
-    Wrapper { all: &[sign("message", Want::Object), sign("subscription", Want::Text(""))], is_record: false, open: push, ..GCP },
+    Wrapper { all: &[sign("message", Want::Object)], any: &[sign("subscription", Want::Text("")), sign("ackId", Want::Text(""))], open: push, ..GCP },
     Wrapper { all: &[sign("receivedMessages", Want::List)], is_record: false, open: pull, ..GCP },
+    Wrapper { all: &[sign("data", Want::Text("")), sign("messageId", Want::Any), sign("publishTime", Want::Text(""))], open: bare, ..GCP },
     Wrapper { all: &[sign("jsonPayload", Want::Object), sign("resource", Want::Object)], any: ENTRY, ..GCP },
     Wrapper { all: &[sign("textPayload", Want::Text("")), sign("resource", Want::Object)], any: ENTRY, ..GCP },
 ];
@@ -20,14 +21,24 @@ pub(super) const ENVELOPES: &[Wrapper] = &[
 pub(super) const SHAPES: &[Shape] =
     &[Shape { all: &[sign("protoPayload", Want::Object)], any: &[], kind: Kind::CloudAudit, envelope: EnvelopeKind::GcpLogging, lift: None }];
 
-/// `{"message":{"data":"<base64>","attributes":..,"messageId":..},"subscription":".."}`.
+/// `{"message":{"data":"<base64>","attributes":..,"messageId":..},"subscription":".."}`, or with an `ackId` as its command line prints it.
 fn push(object: &[u8], opening: &mut Opening<'_>) {
     message(member(object, &["message"]).unwrap_or_default(), opening);
 }
 
+/// A message by itself.
+fn bare(object: &[u8], opening: &mut Opening<'_>) {
+    message(object, opening);
+}
+
 fn pull(object: &[u8], opening: &mut Opening<'_>) {
+    let mut is_empty = true;
     for received in member(object, &["receivedMessages"]).into_iter().flat_map(elements) {
+        is_empty = false;
         opening.item(received, |opening| message(member(received, &["message"]).unwrap_or_default(), opening));
+    }
+    if is_empty {
+        opening.control();
     }
 }
 
@@ -60,13 +71,16 @@ pub(super) fn audit_entry(doc: &Doc, entry: &[u8], wrapped: &mut Wrapped) -> Kin
 /// What an entry says of its record.
 pub(super) fn context(name: &[u8], resource: &[u8]) -> Wrapping {
     let label = |name: &str| text(resource, &["labels", name]).map(|value| value.into_owned());
-    let emitter =
-        || Some(Emitter { namespace: label("namespace_name")?, pod: label("pod_name")?, container: label("container_name").unwrap_or_default() });
+    // A container that is not named is one nevertheless.
+    let emitter = || {
+        let [namespace, pod, container] = ["namespace_name", "pod_name", "container_name"].map(|name| label(name).unwrap_or_default());
+        Emitter { namespace, pod, container }
+    };
     Wrapping {
         cluster: label("cluster_name").and_then(|name| name.parse().ok()),
         provider: Some(Provider::Gcp),
         account: label("project_id"),
         stream: text_of(name).map(|name| name.into_owned()),
-        emitter: (text(resource, &["type"]).as_deref() == Some("k8s_container")).then(emitter).flatten(),
+        emitter: (text(resource, &["type"]).as_deref() == Some("k8s_container")).then(emitter),
     }
 }

@@ -13,10 +13,13 @@ use super::prefix;
 use super::resync::{Found, Resync};
 use super::sniff::{Verdict, Wrapper, blank};
 use super::{Core, Decoded, cri, gcp, shipper};
-use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectReason, Wrapped, Wrapping, skip_value};
+use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectReason, Wrapped, skip_value};
 
 /// Bytes that may be read again after bad values before every byte counts: each bad value is read up to its error and then, for lines, once more.
 const REREAD_BYTES_FREE: u64 = 32 << 20;
+
+/// Bytes of an empty object in a field, as it stands or as a text.
+const EMPTY_BYTES_MAX: usize = 4;
 
 /// A list that is open around the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,6 +280,10 @@ impl Reader {
                 match opening.end() {
                     Ok(_) => out.bytes_records += end as u64,
                     Err(RejectReason::TooDeep) => out.reject(offset, end as u64, RejectReason::TooDeep, "envelopes are nested deeper than the limit"),
+                    // A heartbeat that something carries; an empty object in a field says nothing of the rest.
+                    Err(RejectReason::Control) if carried.iter().any(|(_, range)| range.len() > EMPTY_BYTES_MAX) => {
+                        out.reject(offset, end as u64, RejectReason::Control, "a control message");
+                    }
                     // What is only part of a record is none: of what an envelope carries, or of a damaged range.
                     Err(_) if self.around.depth > 0 || offset < self.suspect_upto => {
                         out.reject(offset, end as u64, RejectReason::UnknownShape, "an object of no known shape");
@@ -328,6 +335,7 @@ impl Reader {
             {
                 out.bytes_records += len;
             }
+            Err(RejectReason::Control) => out.reject(offset, len, RejectReason::Control, "a control message"),
             Err(reason) => out.reject(offset, len, reason, format!("an envelope ({}) in which nothing is known", wrapper.kind.name())),
         }
         Step::To(at + value.len())
@@ -350,13 +358,7 @@ impl Reader {
             (None, EnvelopeKind::Native) if is_item => EnvelopeKind::EventList,
             (None, envelope) => envelope,
         };
-        let mut wrapped = around.wrapped();
-        if let Some(emitter) = shipper::emitter_beside(doc) {
-            let mut by = wrapped.by.as_deref().cloned().unwrap_or_default();
-            by.refine(&Wrapping { emitter: Some(emitter), ..Wrapping::default() });
-            wrapped.by = Some(by.into());
-        }
-        (envelope, wrapped)
+        (envelope, around.wrapped_with(doc))
     }
 
     /// A value that is no object, on its own: a string may carry a record.
@@ -370,9 +372,14 @@ impl Reader {
             Some(_) => return Err(ParseError { at: after, what: "text follows a value on its line" }),
         }
         let offset = self.base + at as u64;
-        let is_carried = value.first() == Some(&b'"') && {
-            let mut opening = Opening::new(core, out, self.around(), None, offset);
-            opening.value(value.get(..end).unwrap_or_default())
+        let value = value.get(..end).unwrap_or_default();
+        let mut opening = Opening::new(core, out, self.around(), None, offset);
+        let is_carried = match shipper::timed(value) {
+            Some((time, record)) => {
+                opening.at(Some(time));
+                opening.value(record) || opening.other(record)
+            }
+            None => value.first() == Some(&b'"') && opening.value(value),
         };
         if is_carried {
             out.bytes_records += end as u64;

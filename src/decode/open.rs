@@ -11,8 +11,8 @@ use super::members::text_of;
 use super::prefix::Prefix;
 use super::salvage::salvage;
 use super::sniff::blank;
-use super::{Core, Decoded, otlp_proto, prefix};
-use crate::model::{EnvelopeKind, Kind, Magic, Record, RejectReason, Timestamp, Wrapped, Wrapping};
+use super::{Core, Decoded, otlp_proto, prefix, shipper};
+use crate::model::{Doc, EnvelopeKind, Kind, Magic, Record, RejectReason, Timestamp, Wrapped, Wrapping};
 
 /// How a record got here through the envelopes around it.
 #[derive(Debug, Clone)]
@@ -39,6 +39,17 @@ impl Around {
             by = Some(Arc::new(all));
         }
         Self { by, kind: self.kind.or(prefix.kind), at: prefix.at.or(self.at), ..*self }
+    }
+
+    /// What the envelopes say of a record, and the container that a shipper wrote beside the record's members.
+    pub(super) fn wrapped_with(&self, doc: &Doc) -> Wrapped {
+        let mut wrapped = self.wrapped();
+        if let Some(emitter) = shipper::emitter_beside(doc) {
+            let mut by = wrapped.by.as_deref().cloned().unwrap_or_default();
+            by.refine(&Wrapping { emitter: Some(emitter), ..Wrapping::default() });
+            wrapped.by = Some(by.into());
+        }
+        wrapped
     }
 
     pub(super) fn wrapped(&self) -> Wrapped {
@@ -161,7 +172,12 @@ impl<'c> Opening<'c> {
             otlp_proto::request(&expanded, self);
             return self.records > before;
         }
-        self.read(&expanded)
+        // An object of which nothing is known says more than the base64 around it.
+        self.read(&expanded) || self.is_unknown() && self.other(expanded.trim_ascii())
+    }
+
+    fn is_unknown(&self) -> bool {
+        matches!(self.trouble, None | Some(RejectReason::UnknownShape | RejectReason::NotARecord))
     }
 
     /// Nothing is in it by design: a probe, a heartbeat.
@@ -180,7 +196,7 @@ impl<'c> Opening<'c> {
         self.trouble = None;
         if !read(self) {
             let reason = self.trouble.unwrap_or(RejectReason::UnknownShape);
-            if matches!(reason, RejectReason::UnknownShape | RejectReason::NotARecord) && self.other(&show()) {
+            if self.is_unknown() && self.other(&show()) {
                 return;
             }
             let detail = format!("within an envelope: an item of {bytes} bytes in which nothing is known");
@@ -192,7 +208,8 @@ impl<'c> Opening<'c> {
     pub(super) fn other(&mut self, item: &[u8]) -> bool {
         let Some(doc) = (item.first() == Some(&b'{')).then(|| self.core.parser.parse(item, None).ok()).flatten() else { return false };
         let envelope = self.around.kind.unwrap_or(EnvelopeKind::Carrier);
-        self.out.records.push(Record { doc, kind: Kind::Other, envelope, offset: self.offset, wrapped: self.around.wrapped() });
+        let wrapped = self.around.wrapped_with(&doc);
+        self.out.records.push(Record { doc, kind: Kind::Other, envelope, offset: self.offset, wrapped });
         self.records += 1;
         true
     }

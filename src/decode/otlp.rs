@@ -66,7 +66,8 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
         _ => false,
     });
     let text = body.and_then(|body| member(body, &["stringValue"]));
-    is_found || (!attributes.is_empty() && beside(&object_of(attributes), text, time, opening))
+    let has_attributes = elements(attributes).next().is_some();
+    is_found || (has_attributes && beside(&object_of(attributes), text, time, opening))
 }
 
 /// Reads attributes: as a record, or as what falcosidekick leaves of an alert, whose text is the body.

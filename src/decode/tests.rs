@@ -1,4 +1,5 @@
 mod clouds;
+mod files;
 mod shippers;
 
 use proptest::prelude::*;
@@ -219,6 +220,37 @@ fn samples_are_read() {
     }
 }
 
+/// The kinds of the project's own samples of each system, in the order of their lines.
+#[test]
+fn kinds_are_told_by_content() {
+    let check = |file: &str, expected: &str| {
+        let bytes = std::fs::read(format!("{}/tests/fixtures/kinds/{file}.ndjson", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let out = whole(&bytes, DecodeLimits::default());
+        let told = show(&out).split(' ').map(|one| one.split('/').next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+        assert_eq!(told, expected, "{file}");
+        for size in [1, 100, 4096] {
+            assert_eq!(show(&pieces(&bytes, &[size], DecodeLimits::default())), show(&out), "{file}");
+        }
+    };
+    check("policy", "policy policy policy !control@1202+69 policy policy policy policy policy policy policy");
+    check("osquery", "fim other other other other");
+    check("findings", "finding finding finding finding");
+    check("cluster", "k8s_event k8s_event other other other other other other other other other flow cloud_audit cloud_audit falco falco other");
+}
+
+#[test]
+fn a_part_of_a_record_is_no_record() {
+    let heartbeat = r#"{"event":"heartbeat","time":"2026-01-01T00:00:00Z"}"#;
+    check(heartbeat, "!control@0+51");
+    check(&format!(r#"{{"path":"/","body":{:?}}}"#, heartbeat), "!control@0+81");
+    check(r#"{"message":"{}","level":"info"}"#, "other/native@0");
+    check("{\"a\":\n{\"b\":1}\n{\"c\":2}\n{\"d\":3}", "!bad_json@0+5 !unknown_shape@6+7 other/native@14 other/native@22");
+    check(
+        r#"{"vulnerabilityreports.aquasecurity.github.io":[{"apiVersion":"aquasecurity.github.io/v1","metadata":{},"report":{}}]}"#,
+        "finding/carrier@0",
+    );
+}
+
 /// Whatever the shared samples hold, its bytes add up, and pieces give the same.
 #[test]
 fn every_sample_adds_up() {
@@ -228,7 +260,9 @@ fn every_sample_adds_up() {
         return;
     };
     let mut folders: Vec<std::path::PathBuf> =
-        ["k8s-audit", "falco", "hubble", "shippers/hubble"].map(|name| format!("{root}/{name}").into()).to_vec();
+        ["k8s-audit", "falco", "hubble", "shippers/hubble", "policy-report", "osquery", "kube-bench", "trivy", "tetragon", "kubearmor"]
+            .map(|name| format!("{root}/{name}").into())
+            .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.is_dir() {
@@ -285,6 +319,7 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
         Just(r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"{\"flow\":{}}"}}]}]}]}"#.to_owned()),
         Just(PROTO.to_owned()),
         Just(format!("\0\0\0{}{PROTO}", char::from(PROTO.len() as u8))),
+        Just("[1772359200.5,{\"log\":\"x\"}]".to_owned()),
         Just("\n".to_owned()),
         Just("{\n  \"auditID\": \"x\",\n".to_owned()),
         Just("\u{feff}".to_owned()),

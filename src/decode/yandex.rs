@@ -33,14 +33,25 @@ pub(super) const ENVELOPES: &[Wrapper] = &[
     },
 ];
 
-/// `{"messages":[{"event_metadata":..,"details":{"messages":[ENTRY]}}]}`.
+/// `{"messages":[{"event_metadata":..,"details":{"messages":[ENTRY]}}]}` of Cloud Logging; `{"details":{"message":{"body":".."}}}` of a queue; of a
+/// stream the record itself.
 fn trigger(object: &[u8], opening: &mut Opening<'_>) {
     let mut is_empty = true;
     for message in member(object, &["messages"]).into_iter().flat_map(elements) {
-        for entry in member(message, &["details", "messages"]).into_iter().flat_map(elements) {
-            is_empty = false;
-            opening.item(entry, |opening| opening.value(entry));
+        let details = member(message, &["details"]).unwrap_or_default();
+        let [entries, queued] = members(details, ["messages", "message"]);
+        if let Some(entries) = entries {
+            for entry in elements(entries) {
+                is_empty = false;
+                opening.item(entry, |opening| opening.value(entry));
+            }
+            continue;
         }
+        is_empty = false;
+        opening.item(message, |opening| match queued {
+            Some(queued) => member(queued, &["body"]).is_some_and(|body| opening.value(body)),
+            None => opening.value(message),
+        });
     }
     if is_empty {
         opening.control();

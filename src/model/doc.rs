@@ -113,12 +113,14 @@ impl Doc {
         self.is_lossy
     }
 
+    #[inline]
     fn slice(&self, span: Span) -> &str {
         let (text, start) = if span.start & SIDE == 0 { (&self.text, span.start) } else { (&self.side, span.start & !SIDE) };
         text.get(start as usize..start as usize + span.len as usize).unwrap_or_default()
     }
 
     /// The value of a leaf.
+    #[inline]
     pub fn value(&self, leaf: &Leaf) -> Value<'_> {
         let (kind, text) = match leaf.kind {
             LeafKind::Null => (ValueKind::Null, "null"),
@@ -131,6 +133,7 @@ impl Doc {
     }
 
     /// The last key of a leaf; that of its list, if it is an element of one.
+    #[inline]
     pub fn key(&self, leaf: &Leaf) -> &str {
         self.slice(leaf.key)
     }
@@ -159,6 +162,13 @@ impl Doc {
         start..start + len
     }
 
+    /// Where in [`Doc::text`] the text of a leaf stands, without quotes; none if it has escapes there.
+    #[inline]
+    pub fn plain_range(&self, leaf: &Leaf) -> Option<Range<usize>> {
+        let start = leaf.value.start as usize;
+        (leaf.value.start & SIDE == 0).then(|| start..start + leaf.value.len as usize)
+    }
+
     /// Where in [`Doc::text`] an object or array stands, brackets included.
     pub fn container_range(&self, container: &Container) -> Range<usize> {
         container.value.start as usize..container.value.start as usize + container.value.len as usize
@@ -174,12 +184,13 @@ impl Doc {
         self.find(path).map(|leaf| self.value(leaf)).filter(|value| value.kind != ValueKind::Null).map(|value| value.text)
     }
 
-    /// Writes the dotted path of a leaf: `requestObject.spec.containers.image`.
+    /// Appends the dotted path of a leaf: `requestObject.spec.containers.image`.
     pub fn write_path(&self, leaf: &Leaf, to: &mut String) {
+        let start = to.len();
         self.write_container_path(leaf.parent, to);
         let parent_is_array = self.containers.get(leaf.parent as usize).is_some_and(|container| container.is_array);
         if !parent_is_array {
-            if !to.is_empty() {
+            if to.len() > start {
                 to.push('.');
             }
             to.push_str(self.slice(leaf.key));
@@ -187,6 +198,7 @@ impl Doc {
     }
 
     fn write_container_path(&self, at: u32, to: &mut String) {
+        let start = to.len();
         let mut chain = [0_u32; 80];
         let mut depth = 0;
         let mut at = at;
@@ -204,7 +216,7 @@ impl Doc {
             if is_element || container.path == Path::ROOT {
                 continue;
             }
-            if !to.is_empty() {
+            if to.len() > start {
                 to.push('.');
             }
             to.push_str(self.slice(container.key));

@@ -1,6 +1,7 @@
 //! An event: one record, with the normalised facts drawn from it.
 
 use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
 use super::{ActId, ClusterId, Doc, EnvelopeKind, EventId, Field, FieldRef, LeafKind, Origin, Position, TenantId, Timestamp, Wrapped};
@@ -73,12 +74,17 @@ enum Stored {
 pub struct Facts {
     entries: Vec<(Field, Stored)>,
     text: String,
+    /// A bit for each field that has a value of its own text.
+    seen: u128,
 }
+
+const FIELDS: usize = Field::ALL.len();
+const _: () = assert!(FIELDS <= 128, "a bit for each field");
 
 impl Facts {
     /// Room for what a usual event has.
     pub fn with_capacity() -> Self {
-        Self { entries: Vec::with_capacity(48), text: String::with_capacity(512) }
+        Self { entries: Vec::with_capacity(48), text: String::with_capacity(768), seen: 0 }
     }
 
     /// Adds a value that is a leaf of the event's document: nothing is copied.
@@ -91,9 +97,31 @@ impl Facts {
         self.push(field, text, ValueKind::Text);
     }
 
+    /// Adds a text value that shows something.
+    pub fn push_shown(&mut self, field: Field, value: impl Display) {
+        self.push_written(field, value, ValueKind::Text);
+    }
+
+    /// Adds a text value out of parts, such as `["pod:", namespace, "/", name]`; kept once, like any text.
+    pub fn push_joined(&mut self, field: Field, parts: &[&str]) {
+        let start = self.text.len();
+        parts.iter().for_each(|part| self.text.push_str(part));
+        self.keep(field, start, ValueKind::Text);
+    }
+
+    /// Adds a text value in ASCII lower case.
+    pub fn push_lower(&mut self, field: Field, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        if let Some(own) = self.text.get_mut(start..) {
+            own.make_ascii_lowercase();
+        }
+        self.keep(field, start, ValueKind::Text);
+    }
+
     /// Adds a number.
     pub fn push_number(&mut self, field: Field, number: i64) {
-        self.push(field, &number.to_string(), ValueKind::Number);
+        self.push_written(field, number, ValueKind::Number);
     }
 
     /// Adds a boolean.
@@ -102,23 +130,55 @@ impl Facts {
     }
 
     fn push(&mut self, field: Field, text: &str, kind: ValueKind) {
-        let is_same = |(known, stored): &(Field, Stored)| {
-            *known == field
-                && matches!(stored, Stored::Text { start, len, .. }
-                    if self.text.get(*start as usize..(*start + *len) as usize) == Some(text))
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.keep(field, start, kind);
+    }
+
+    fn push_written(&mut self, field: Field, text: impl Display, kind: ValueKind) {
+        let start = self.text.len();
+        // Writing to a string does not fail; a value that failed to show itself would be kept as far as it got.
+        let _ = write!(self.text, "{text}");
+        self.keep(field, start, kind);
+    }
+
+    /// Makes what was written from here on a value, unless the field has it already.
+    fn keep(&mut self, field: Field, from: usize, kind: ValueKind) {
+        let (known, text) = self.text.split_at_checked(from).unwrap_or_default();
+        let is_same = |(other, stored): &(Field, Stored)| {
+            *other == field && matches!(stored, Stored::Text { start, len, .. } if known.get(*start as usize..(*start + *len) as usize) == Some(text))
         };
-        if self.entries.iter().any(is_same) {
+        let bit = 1_u128 << field as u8;
+        if self.seen & bit != 0 && self.entries.iter().any(is_same) {
+            self.text.truncate(from);
             return;
         }
-        let start = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.text.push_str(text);
-        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.seen |= bit;
+        let (start, len) = (u32::try_from(from).unwrap_or(u32::MAX), u32::try_from(text.len()).unwrap_or(u32::MAX));
         self.entries.push((field, Stored::Text { start, len, kind }));
     }
 
     /// Puts the entries into field order, keeping the order of values. Call once, after the last push.
     pub fn seal(&mut self) {
-        self.entries.sort_by_key(|(field, _)| *field);
+        // By counting: there are few fields and many events.
+        let mut places = [0_usize; FIELDS + 1];
+        for (field, _) in &self.entries {
+            places[*field as usize + 1] += 1;
+        }
+        let mut before = 0;
+        for place in &mut places {
+            before += *place;
+            *place = before;
+        }
+        let mut sorted = self.entries.clone();
+        for entry in &self.entries {
+            let place = &mut places[entry.0 as usize];
+            if let Some(to) = sorted.get_mut(*place) {
+                *to = *entry;
+            }
+            *place += 1;
+        }
+        self.entries = sorted;
     }
 
     /// Whether the field has any value.

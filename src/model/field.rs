@@ -112,7 +112,7 @@ fields! {
     K8sApiGroup "k8s.api_group" Text "The API group; empty for core.";
     K8sName "k8s.name" Text "Name of the object.";
     K8sVerb "k8s.verb" Text "The verb of the request.";
-    K8sAuditId "k8s.audit_id" Text "Id of the audit event, by the caller's own word: ties alerts on audit events to them.";
+    K8sAuditId "k8s.audit_id" Text "Of an alert on an audit event: the `auditID` of that event.";
     PodPrivileged "pod.privileged" Bool "Any container of the pod spec is privileged.";
     PodHostNetwork "pod.host_network" Bool "The pod shares the node's network.";
     PodHostPid "pod.host_pid" Bool "The pod shares the node's processes.";

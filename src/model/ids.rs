@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadId(pub String);
@@ -31,11 +33,21 @@ macro_rules! hash_id {
                 hasher.finalize_xof().fill(&mut bytes);
                 Self(bytes)
             }
+
+            /// The first 16 bytes of the BLAKE3 hash of these.
+            pub fn of_bytes(bytes: &[u8]) -> Self {
+                let (first, _) = blake3::hash(bytes).as_bytes().split_first_chunk().map(|(first, rest)| (*first, rest)).unwrap_or_default();
+                Self(first)
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut digits = [0; 32];
+                for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+                    pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                }
+                f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
             }
         }
 

@@ -5,10 +5,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+/// Days of the 400 years after which the calendar repeats.
+const DAYS_PER_ERA: i64 = 146_097;
+/// From 0000-03-01.
+const DAYS_TO_1970: i64 = 719_468;
 
 /// A span of time in nanoseconds; never negative where it is a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -103,14 +107,15 @@ impl Timestamp {
         if bytes[4] != b'-' || bytes[7] != b'-' || bytes[13] != b':' || bytes[16] != b':' {
             return None;
         }
-        let date = NaiveDate::from_ymd_opt(i32::try_from(number(0, 4)?).ok()?, number(5, 7)?, number(8, 10)?)?;
-        let second = number(17, 19)?;
+        let days = days_of_date(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
         // A leap second counts as the last second before it: what comes after it must not go back in time.
-        let time = NaiveTime::from_hms_opt(number(11, 13)?, number(14, 16)?, second.min(59)).filter(|_| second <= 60)?;
+        let of_day = hour * 3600 + minute * 60 + second.min(59);
         let (nanos, digits, rest) = fraction(&bytes[19..])?;
-        let offset = zone(rest)?;
-        let moment = NaiveDateTime::new(date, time.with_nanosecond(nanos)?).and_utc();
-        let seconds = moment.timestamp() - i64::from(offset);
+        let seconds = days * SECONDS_PER_DAY + i64::from(of_day) - i64::from(zone(rest)?);
         let total = i128::from(seconds) * i128::from(NANOS_PER_SECOND) + i128::from(nanos);
         let nanos = i64::try_from(total).unwrap_or(if total < 0 { i64::MIN } else { i64::MAX });
         Some(Self { nanos, digits })
@@ -120,15 +125,51 @@ impl Timestamp {
     pub fn write(self, to: &mut impl fmt::Write) -> fmt::Result {
         let seconds = self.nanos.div_euclid(NANOS_PER_SECOND);
         let part = self.nanos.rem_euclid(NANOS_PER_SECOND);
-        let moment = DateTime::from_timestamp(seconds, 0).unwrap_or_default().naive_utc();
-        write!(to, "{}", moment.format("%Y-%m-%dT%H:%M:%S"))?;
-        if self.digits > 0 {
-            let digits = usize::from(self.digits.min(9));
-            let scale = 10_i64.pow(9 - u32::from(self.digits.min(9)));
-            write!(to, ".{:0digits$}", part / scale)?;
+        let (year, month, day) = date_of_days(seconds.div_euclid(SECONDS_PER_DAY));
+        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let rows =
+            [(0, 4, year), (5, 7, month), (8, 10, day), (11, 13, of_day / 3600), (14, 16, of_day / 60 % 60), (17, 19, of_day % 60), (20, 29, part)];
+        for (from, to, mut number) in rows {
+            for digit in text[from..to].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
         }
-        to.write_char('Z')
+        let end = if self.digits == 0 { 19 } else { 20 + usize::from(self.digits.min(9)) };
+        text[end] = b'Z';
+        to.write_str(std::str::from_utf8(&text[..=end]).unwrap_or_default())
     }
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar; none if there is no such date. Years are counted from March, so that the leap day
+/// ends one.
+fn days_of_date(year: u32, month: u32, day: u32) -> Option<i64> {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let last = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(is_leap),
+        _ => return None,
+    };
+    if !(1..=last).contains(&day) {
+        return None;
+    }
+    let (year, month, day) = (i64::from(year) - i64::from(month <= 2), i64::from((month + 9) % 12), i64::from(day));
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    Some(365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - DAYS_TO_1970)
+}
+
+/// The date so many days after 1970-01-01: year, month, day.
+fn date_of_days(days: i64) -> (i64, i64, i64) {
+    let days = days + DAYS_TO_1970;
+    let (era, of_era) = (days.div_euclid(DAYS_PER_ERA), days.rem_euclid(DAYS_PER_ERA));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / (DAYS_PER_ERA - 1)) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 fn fraction(bytes: &[u8]) -> Option<(u32, u8, &[u8])> {
@@ -233,6 +274,23 @@ mod tests {
         for bad in ["", "2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00é", "2026-01-01T00:00:00+1"] {
             check(bad, "none");
         }
+    }
+
+    #[test]
+    fn dates_are_those_of_chrono() {
+        let first = chrono::NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
+        for days in (-719_528_i64..2_932_896).step_by(7).chain(-110_000..110_000) {
+            let date = first + chrono::TimeDelta::days(days);
+            let (year, month, day) = date_of_days(days);
+            assert_eq!(format!("{year:04}-{month:02}-{day:02}"), date.to_string(), "{days}");
+            assert_eq!(days_of_date(year as u32, month as u32, day as u32), Some(days));
+        }
+        for (year, month, day) in [(2026, 2, 29), (1900, 2, 29), (2026, 4, 31), (2026, 0, 1), (2026, 13, 1), (2026, 1, 0), (2026, 1, 32)] {
+            assert_eq!(days_of_date(year, month, day), None);
+        }
+        assert_eq!(days_of_date(2000, 2, 29), Some(11_016));
+        assert_eq!(Timestamp::from_nanos(i64::MIN).to_string(), "1677-09-21T00:12:43.145224192Z");
+        assert_eq!(Timestamp::from_nanos(-1).to_string(), "1969-12-31T23:59:59.999999999Z");
     }
 
     #[test]

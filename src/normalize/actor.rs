@@ -50,10 +50,10 @@ impl<'a> Actor<'a> {
     /// The entity it is.
     pub(super) fn push_entity(self, facts: &mut Facts) {
         match self {
-            Self::ServiceAccount { namespace, name } => facts.push_text(Field::Entity, &format!("sa:{namespace}/{name}")),
-            Self::Node(node) => facts.push_text(Field::Entity, &format!("node:{node}")),
+            Self::ServiceAccount { namespace, name } => facts.push_joined(Field::Entity, &["sa:", namespace, "/", name]),
+            Self::Node(node) => facts.push_joined(Field::Entity, &["node:", node]),
             Self::Anonymous => facts.push_text(Field::Entity, "user:system:anonymous"),
-            Self::System(name) | Self::Human(name) => facts.push_text(Field::Entity, &format!("user:{name}")),
+            Self::System(name) | Self::Human(name) => facts.push_joined(Field::Entity, &["user:", name]),
         }
     }
 }

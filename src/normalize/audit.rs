@@ -1,5 +1,6 @@
 //! Kubernetes audit events, `audit.k8s.io/v1` and `v1beta1`: `kubernetes/apiserver:pkg/apis/audit/v1/types.go`.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use super::actor::Actor;
@@ -7,7 +8,7 @@ use super::body::{self, BodySlot};
 use super::identity::{Identity, Place, act_of, position_id};
 use super::slots::{Gathered, Table, slots, table};
 use super::{Head, entities, patch, redact, uri};
-use crate::model::{Doc, Facts, Field, Path, Timestamp};
+use crate::model::{Doc, Facts, Field, LeafKind, Path, Timestamp};
 
 slots!(Slot {
     Verb "verb";
@@ -21,10 +22,10 @@ slots!(Slot {
     UserName "user username";
     UserUid "user uid";
     UserGroups "user groups";
-    Credential "user extra authentication.kubernetes.io/credential-id";
+    Credential "user extra authentication.kubernetes.io/credential-id|user extra accessKeyId";
     BoundPod "user extra authentication.kubernetes.io/pod-name";
     BoundNode "user extra authentication.kubernetes.io/node-name";
-    CloudId "user extra arn|user extra oid|user extra canonicalArn";
+    CloudId "user extra arn|user extra oid|user extra canonicalArn|user extra principalId|user extra sessionName";
     EffectiveName "impersonatedUser username";
     EffectiveUid "impersonatedUser uid";
     EffectiveGroups "impersonatedUser groups";
@@ -55,7 +56,8 @@ enum Any {
 }
 
 static TABLE: LazyLock<Table<Any>> = LazyLock::new(|| {
-    let mut all: Table<Any> = table(Slot::ROWS).into_iter().map(|(path, slot)| (path, Any::Event(slot))).collect();
+    let rows: Vec<(Any, &str)> = Slot::ROWS.iter().map(|(slot, paths)| (Any::Event(*slot), *paths)).collect();
+    let mut all = table(&rows);
     body::add_paths("requestObject", Any::Request, &mut all);
     body::add_paths("responseObject", Any::Response, &mut all);
     all
@@ -100,15 +102,13 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     audit.bodies(facts);
     audit.policy(facts);
     audit.http(facts);
-    audit.event.alias_first(Slot::AuditId, Field::K8sAuditId, facts);
     let (id, act) = audit.identity(place);
-    let code = audit.event.text(Slot::Code).and_then(|code| code.parse::<u16>().ok());
     let time = [Slot::StageTime, Slot::Received, Slot::OldTime, Slot::OldCreated];
     Head {
         id,
         act,
         time: time.into_iter().find_map(|slot| audit.event.text(slot).and_then(Timestamp::parse)),
-        outcome: match code {
+        outcome: match audit.code() {
             Some(100..=399) => "success",
             Some(400..) => "failure",
             _ => "unknown",
@@ -121,14 +121,16 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
 
 impl<'d> Audit<'d> {
     fn gather(doc: &'d Doc) -> Self {
-        let mut audit = Self { doc, event: Gathered::new(doc), request: Gathered::new(doc), response: Gathered::new(doc), failed_open: Vec::new() };
+        let mut audit =
+            Self { doc, event: Gathered::of_many(doc), request: Gathered::new(doc), response: Gathered::new(doc), failed_open: Vec::new() };
+        let (table, annotations) = (&*TABLE, *ANNOTATIONS);
         for (at, leaf) in doc.leaves().iter().enumerate() {
-            match TABLE.get(&leaf.path) {
-                Some(Any::Event(slot)) => audit.event.push(*slot, at),
-                Some(Any::Request(slot)) => audit.request.push(*slot, at),
-                Some(Any::Response(slot)) => audit.response.push(*slot, at),
+            match table.get(leaf.path) {
+                Some(Any::Event(slot)) => audit.event.push(slot, at),
+                Some(Any::Request(slot)) => audit.request.push(slot, at),
+                Some(Any::Response(slot)) => audit.response.push(slot, at),
                 None => {
-                    let is_annotation = doc.containers().get(leaf.parent as usize).is_some_and(|parent| parent.path == *ANNOTATIONS);
+                    let is_annotation = doc.containers().get(leaf.parent as usize).is_some_and(|parent| parent.path == annotations);
                     if is_annotation && doc.key(leaf).starts_with("failed-open.") {
                         audit.failed_open.push(doc.value(leaf).text);
                     }
@@ -137,8 +139,8 @@ impl<'d> Audit<'d> {
         }
         if audit.event.has(Slot::PatchPath) && audit.event.text(Slot::Verb) == Some("patch") {
             patch::rebase(doc, "requestObject", |at, path| {
-                if let Some(Any::Request(slot)) = TABLE.get(&path) {
-                    audit.request.push(*slot, at);
+                if let Some(Any::Request(slot)) = TABLE.get(path) {
+                    audit.request.push(slot, at);
                 }
             });
         }
@@ -155,6 +157,13 @@ impl<'d> Audit<'d> {
 
     fn verb(&self) -> &'d str {
         self.event.text(Slot::Verb).unwrap_or_default()
+    }
+
+    /// The HTTP code: a number, a text of digits, or a double, as protobuf writes it.
+    fn code(&self) -> Option<u16> {
+        let text = self.event.text(Slot::Code)?;
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        whole.parse().ok().filter(|_| part.bytes().all(|digit| digit == b'0'))
     }
 
     fn who(&self, facts: &mut Facts) {
@@ -178,7 +187,7 @@ impl<'d> Audit<'d> {
                 actor.push_entity(facts);
             }
             // Only who was turned away at the door is nobody: other records without a user are incomplete.
-            None if self.event.text(Slot::Code) == Some("401") => facts.push_text(Field::ActorUserType, Actor::Anonymous.type_name()),
+            None if self.code() == Some(401) => facts.push_text(Field::ActorUserType, Actor::Anonymous.type_name()),
             None => {}
         }
         if is_impersonated {
@@ -198,9 +207,8 @@ impl<'d> Audit<'d> {
 
     /// All but the last address is what the client says of itself.
     fn whence(&self, facts: &mut Facts) {
-        let addresses: Vec<usize> = self.event.indices(Slot::SourceIps).filter(|at| self.is_ip(*at)).collect();
-        for at in &addresses {
-            facts.push_leaf(Field::SrcIps, *at);
+        for at in self.event.indices(Slot::SourceIps).filter(|at| self.is_ip(*at)) {
+            facts.push_leaf(Field::SrcIps, at);
         }
         let last = self.event.indices(Slot::SourceIps).last();
         if let Some(at) = last.filter(|at| self.is_ip(*at)) {
@@ -214,16 +222,16 @@ impl<'d> Audit<'d> {
     }
 
     /// The object's name: of a generated one the response tells it.
-    fn name(&self) -> Option<String> {
+    fn name(&self) -> Option<Cow<'d, str>> {
         if let Some(name) = self.event.text(Slot::Name) {
-            return Some(name.to_owned());
+            return Some(Cow::Borrowed(name));
         }
         if self.verb() == "create"
             && let Some(name) = self.response.text(BodySlot::Name).or_else(|| self.request.text(BodySlot::Name))
         {
-            return Some(name.to_owned());
+            return Some(Cow::Borrowed(name));
         }
-        self.event.text(Slot::Uri).and_then(|text| uri::object_name(text, self.resource()))
+        self.event.text(Slot::Uri).and_then(|text| uri::object_name(text, self.resource())).map(Cow::Owned)
     }
 
     fn object(&self, facts: &mut Facts) {
@@ -374,7 +382,11 @@ impl<'d> Audit<'d> {
     }
 
     fn http(&self, facts: &mut Facts) {
-        self.event.alias(Slot::Code, Field::HttpStatus, facts);
+        let leaf = self.event.each(Slot::Code).next();
+        match (self.code(), leaf) {
+            (Some(code), Some((leaf, text))) if leaf.kind != LeafKind::Number || text.len() != 3 => facts.push_number(Field::HttpStatus, code.into()),
+            _ => self.event.alias(Slot::Code, Field::HttpStatus, facts),
+        }
         self.event.alias_first(Slot::Message, Field::Message, facts);
         if let Some(text) = self.event.text(Slot::Uri) {
             facts.push_text(Field::HttpPath, uri::path(text));
@@ -390,16 +402,17 @@ impl<'d> Audit<'d> {
             let id = position_id(place);
             return (id, act_of(id));
         }
+        let received_at = received.and_then(Timestamp::parse);
         let mut id = Identity::event(place);
         id.optional(audit_id);
         id.optional(event.text(Slot::Stage));
-        id.time(received);
+        id.read_time(received, received_at);
         id.time(staged);
         for slot in [Slot::Verb, Slot::Uri, Slot::UserName, Slot::EffectiveName] {
             id.optional(event.text(slot));
         }
         id.list(event.texts(Slot::SourceIps));
-        id.optional(event.text(Slot::Code));
+        id.optional(self.code().map(|code| code.to_string()).as_deref().or_else(|| event.text(Slot::Code)));
         let id = id.event_id();
         // Without the time of receipt the stages of one request cannot be told from those of another with the same id.
         if audit_id.is_none() || received.is_none() {
@@ -407,7 +420,7 @@ impl<'d> Audit<'d> {
         }
         let mut act = Identity::act(place);
         act.optional(audit_id);
-        act.time(received);
+        act.read_time(received, received_at);
         for slot in [Slot::UserName, Slot::Verb, Slot::Uri] {
             act.optional(event.text(slot));
         }

@@ -59,7 +59,7 @@ const TOP: &[(BodySlot, &str)] = &[
 ];
 
 /// Adds the paths of a body under one root (`requestObject`) to a table.
-pub(super) fn add_paths<S>(root: &str, slot: impl Fn(BodySlot) -> S, table: &mut Table<S>) {
+pub(super) fn add_paths<S: Copy>(root: &str, slot: impl Fn(BodySlot) -> S, table: &mut Table<S>) {
     for (body, path) in TOP {
         table.insert(Path::of([root].into_iter().chain(path.split(' '))), slot(*body));
     }
@@ -140,10 +140,10 @@ fn runs_as_root(doc: &Doc, body: &Gathered<'_>) -> Option<bool> {
     if !body.has(BodySlot::RunAsUser) && !body.has(BodySlot::PodRunAsUser) {
         return None;
     }
-    if body.texts(BodySlot::RunAsUser).any(|user| user == "0") {
+    if body.texts(BodySlot::RunAsUser).any(is_root) {
         return Some(true);
     }
-    if !body.texts(BodySlot::PodRunAsUser).any(|user| user == "0") {
+    if !body.texts(BodySlot::PodRunAsUser).any(is_root) {
         return Some(false);
     }
     // The user stands in the container's `securityContext`, the image in the container itself.
@@ -151,6 +151,11 @@ fn runs_as_root(doc: &Doc, body: &Gathered<'_>) -> Option<bool> {
         body.each(BodySlot::RunAsUser).filter_map(|(leaf, _)| doc.containers().get(leaf.parent as usize)).map(|context| context.parent).collect();
     let mut containers = body.each(BodySlot::Image).map(|(leaf, _)| leaf.parent).peekable();
     Some(containers.peek().is_none() || containers.any(|container| !own.contains(&container)))
+}
+
+/// User 0, also as a double, which protobuf makes of numbers.
+fn is_root(user: &str) -> bool {
+    matches!(user, "0" | "0.0")
 }
 
 /// Who is bound and what is granted.
@@ -168,11 +173,10 @@ pub(super) fn rbac_facts(body: &Gathered<'_>, facts: &mut Facts) {
                 facts.push_text(Field::RbacSubjects, &spelled);
                 facts.push_text(Field::Entity, &spelled);
             }
-            Some("Group") => facts.push_text(Field::RbacSubjects, &format!("group:{name}")),
+            Some("Group") => facts.push_joined(Field::RbacSubjects, &["group:", name]),
             _ => {
-                let spelled = format!("user:{name}");
-                facts.push_text(Field::RbacSubjects, &spelled);
-                facts.push_text(Field::Entity, &spelled);
+                facts.push_joined(Field::RbacSubjects, &["user:", name]);
+                facts.push_joined(Field::Entity, &["user:", name]);
             }
         }
     }

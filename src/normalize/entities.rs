@@ -41,12 +41,12 @@ pub(super) fn is_ip(text: &str) -> bool {
 
 fn scoped(kind: &str, namespace: Option<&str>, name: Option<&str>, facts: &mut Facts) {
     if let (Some(namespace), Some(name)) = (namespace.filter(|text| !text.is_empty()), name.filter(|text| !text.is_empty())) {
-        facts.push_text(Field::Entity, &format!("{kind}:{namespace}/{name}"));
+        facts.push_joined(Field::Entity, &[kind, ":", namespace, "/", name]);
     }
 }
 
 fn plain(kind: &str, name: Option<&str>, facts: &mut Facts) {
     if let Some(name) = name.filter(|text| !text.is_empty()) {
-        facts.push_text(Field::Entity, &format!("{kind}:{name}"));
+        facts.push_joined(Field::Entity, &[kind, ":", name]);
     }
 }

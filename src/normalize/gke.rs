@@ -1,5 +1,5 @@
-//! Cloud audit entries. Google's `LogEntry` around a Kubernetes call (`k8s.io` in `protoPayload`) tells who asked for what; the call's name is
-//! `io.k8s.GROUP.VERSION.RESOURCE[.SUBRESOURCE].VERB` and its object `GROUP/VERSION/namespaces/NS/RESOURCE/NAME`.
+//! Cloud audit entries: Google's `LogEntry` with a `protoPayload`, and what other clouds have in common with it. Calls to a cluster's API server are
+//! Kubernetes audit (`gke_audit`).
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,6 @@ slots!(Slot {
     LogName "logName";
     Time "timestamp|eventTime";
     Method "protoPayload methodName|methodName|eventName";
-    Object "protoPayload resourceName|resourceName";
     User "protoPayload authenticationInfo principalEmail|authenticationInfo principalEmail|userIdentity arn";
     CallerIp "protoPayload requestMetadata callerIp|requestMetadata callerIp|sourceIPAddress";
     Agent "protoPayload requestMetadata callerSuppliedUserAgent|requestMetadata callerSuppliedUserAgent|userAgent";
@@ -42,9 +41,6 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
         facts.push_text(Field::SrcIps, ip);
         entities::ip(Some(ip), facts);
     }
-    if let Some(call) = fields.text(Slot::Method).and_then(|method| method.strip_prefix("io.k8s.")) {
-        call_facts(call, fields.text(Slot::Object).unwrap_or_default(), facts);
-    }
     let time = fields.text(Slot::Time).and_then(Timestamp::parse);
     let unique = fields.text(Slot::InsertId).or_else(|| fields.text(Slot::EventId));
     let id = match (time, unique) {
@@ -64,37 +60,7 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     let outcome = match fields.text(Slot::StatusCode) {
         Some("0") => "success",
         Some(_) => "failure",
-        None if fields.text(Slot::Method).is_some_and(|method| method.starts_with("io.k8s.")) => "success",
         None => "unknown",
     };
     Head { id, act: act_of(id), time, outcome, count: 1, is_truncated: fields.is_cut() }
-}
-
-fn call_facts(call: &str, object: &str, facts: &mut Facts) {
-    let mut path = object.split('/').filter(|segment| !segment.is_empty());
-    let (group, _version) = (path.next().unwrap_or_default(), path.next());
-    let mut segments: Vec<&str> = path.collect();
-    let mut namespace = None;
-    if let ["namespaces", name, _, ..] = segments[..] {
-        namespace = Some(name);
-        segments.drain(..2);
-    }
-    let (resource, name, subresource) = (segments.first().copied(), segments.get(1).copied(), segments.get(2).copied());
-    facts.push_text(Field::K8sApiGroup, if group == "core" { "" } else { group });
-    let rows = [
-        (Field::K8sVerb, call.rsplit('.').next()),
-        (Field::K8sResource, resource),
-        (Field::K8sSubresource, subresource),
-        (Field::K8sNamespace, namespace),
-        (Field::K8sName, name),
-        (Field::K8sPod, name.filter(|_| resource == Some("pods"))),
-    ];
-    for (field, text) in rows {
-        if let Some(text) = text {
-            facts.push_text(field, text);
-        }
-    }
-    if resource == Some("pods") {
-        entities::pod(namespace, name, facts);
-    }
 }

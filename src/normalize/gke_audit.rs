@@ -23,6 +23,7 @@ slots!(Slot {
     HttpCode "protoPayload response code";
     HttpMessage "protoPayload response message";
     HttpReason "protoPayload response reason";
+    ResponseKind "protoPayload response kind|protoPayload response @type|protoPayload response at_sign_type";
     Command "protoPayload request command";
 });
 
@@ -72,7 +73,12 @@ impl Call {
                 texts.push((group, key, text.to_owned()));
             }
         };
-        let verb = fields.text(Slot::Method).and_then(|method| method.rsplit('.').next()).unwrap_or_default();
+        let method = fields.text(Slot::Method).unwrap_or_default();
+        let verb = method.rsplit('.').next().unwrap_or_default();
+        let object = Object::of(fields.text(Slot::Object).unwrap_or_default(), method);
+        // Only a `Status` has a code: an object of somebody's own kind may have a member of that name. What is not named was cut to what counts.
+        let is_status = fields.texts(Slot::ResponseKind).all(|kind| kind.rsplit('.').next() == Some("Status"));
+        let of_status = |slot| fields.text(slot).filter(|_| is_status);
         add("", "verb", Some(verb));
         add("", "auditID", fields.text(Slot::InsertId));
         add("", "requestReceivedTimestamp", fields.text(Slot::Time));
@@ -80,7 +86,6 @@ impl Call {
         add("user", "username", fields.text(Slot::User));
         add("", "sourceIPs", fields.text(Slot::CallerIp));
         add("", "userAgent", fields.text(Slot::Agent));
-        let object = Object::of(fields.text(Slot::Object).unwrap_or_default());
         add("objectRef", "apiGroup", Some(object.group));
         add("objectRef", "apiVersion", Some(object.version));
         add("objectRef", "namespace", object.namespace);
@@ -88,9 +93,9 @@ impl Call {
         add("objectRef", "name", object.name);
         add("objectRef", "subresource", object.subresource);
         add("", "requestURI", Some(&object.uri(fields.texts(Slot::Command))));
-        add("responseStatus", "message", fields.text(Slot::HttpMessage).or_else(|| fields.text(Slot::RpcMessage)));
-        add("responseStatus", "reason", fields.text(Slot::HttpReason));
-        let http = fields.text(Slot::HttpCode).filter(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit()));
+        add("responseStatus", "message", of_status(Slot::HttpMessage).or_else(|| fields.text(Slot::RpcMessage)));
+        add("responseStatus", "reason", of_status(Slot::HttpReason));
+        let http = of_status(Slot::HttpCode).filter(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit()));
         let code = http.map_or_else(|| http_code(fields.text(Slot::RpcCode).unwrap_or("0"), verb, object.subresource).to_owned(), str::to_owned);
         Self { texts, code }
     }
@@ -116,7 +121,10 @@ fn http_code(rpc: &str, verb: &str, subresource: Option<&str>) -> &'static str {
 }
 
 /// What a resource name says.
+#[derive(Default)]
 struct Object<'t> {
+    /// Of a path that names no object: `healthz`.
+    path: &'t str,
     group: &'t str,
     version: &'t str,
     namespace: Option<&'t str>,
@@ -126,27 +134,34 @@ struct Object<'t> {
 }
 
 impl<'t> Object<'t> {
-    fn of(text: &'t str) -> Self {
+    fn of(text: &'t str, method: &str) -> Self {
+        // A call of no resource is a verb alone: `io.k8s.get`.
+        if method.strip_prefix("io.k8s.").is_some_and(|call| !call.contains('.')) {
+            return Self { path: text.trim_start_matches('/'), ..Self::default() };
+        }
         let mut parts = text.split('/').filter(|part| !part.is_empty());
         let group = parts.next().filter(|group| *group != "core").unwrap_or_default();
         let version = parts.next().unwrap_or_default();
         let mut rest: Vec<&str> = parts.collect();
         let mut namespace = None;
-        if let ["namespaces", name, _, ..] = rest[..] {
+        // A namespace itself, or a subresource of it, looks like an object in one.
+        if let ["namespaces", name, ..] = rest[..] {
             namespace = Some(name);
-            rest.drain(..2);
+            if rest.len() > 2 && !method.rsplit('.').skip(1).take(2).any(|word| word == "namespaces") {
+                rest.drain(..2);
+            }
         }
         let at = |place: usize| rest.get(place).copied();
-        Self { group, version, namespace, resource: at(0), name: at(1), subresource: at(2) }
+        Self { path: "", group, version, namespace, resource: at(0), name: at(1), subresource: at(2) }
     }
 
     /// The path of the request. An exec's command is a parameter of it.
     fn uri<'c>(&self, command: impl Iterator<Item = &'c str>) -> String {
         if self.version.is_empty() {
-            return String::new();
+            return if self.path.is_empty() { String::new() } else { format!("/{}", self.path) };
         }
         let mut uri = if self.group.is_empty() { format!("/api/{}", self.version) } else { format!("/apis/{}/{}", self.group, self.version) };
-        let namespace = self.namespace.into_iter().flat_map(|name| ["namespaces", name]);
+        let namespace = self.namespace.filter(|_| self.resource != Some("namespaces")).into_iter().flat_map(|name| ["namespaces", name]);
         for part in namespace.chain(self.resource).chain(self.name).chain(self.subresource) {
             uri.push('/');
             uri.push_str(part);
@@ -164,3 +179,6 @@ impl<'t> Object<'t> {
         uri
     }
 }
+
+#[cfg(test)]
+mod tests;

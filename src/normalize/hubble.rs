@@ -80,7 +80,7 @@ struct End<'d> {
 
 pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     let flow = Gathered::gather(doc, &TABLE);
-    let verdict = flow.text(Slot::Verdict).map(str::to_ascii_lowercase);
+    let verdict = flow.text(Slot::Verdict);
     let source = End::of(&flow, [Slot::SrcNamespace, Slot::SrcPod, Slot::SrcKind, Slot::SrcWorkload, Slot::SrcLabels]);
     let target = End::of(&flow, [Slot::DstNamespace, Slot::DstPod, Slot::DstKind, Slot::DstWorkload, Slot::DstLabels]);
     source.push([Field::SrcNamespace, Field::SrcPod, Field::SrcWorkload], facts);
@@ -95,7 +95,7 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
         facts.push_text(Field::K8sNode, node);
         entities::node(Some(node), facts);
     }
-    net_facts(doc, &flow, verdict.as_deref(), facts);
+    net_facts(doc, &flow, verdict, facts);
     l7_facts(&flow, facts);
     flow.alias_first(Slot::Summary, Field::Message, facts);
     let time = flow.text(Slot::Time).and_then(Timestamp::parse);
@@ -105,9 +105,9 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
         id,
         act,
         time,
-        outcome: match verdict.as_deref() {
-            Some("forwarded") => "success",
-            Some("dropped" | "error") => "failure",
+        outcome: match verdict {
+            Some(verdict) if verdict.eq_ignore_ascii_case("forwarded") => "success",
+            Some(verdict) if verdict.eq_ignore_ascii_case("dropped") || verdict.eq_ignore_ascii_case("error") => "failure",
             _ => "unknown",
         },
         count: counts.max(1),
@@ -160,7 +160,7 @@ fn net_facts(doc: &Doc, flow: &Gathered<'_>, verdict: Option<&str>, facts: &mut 
         _ => {}
     }
     if let Some(verdict) = verdict {
-        facts.push_text(Field::NetVerdict, verdict);
+        facts.push_lower(Field::NetVerdict, verdict);
     }
     let reason = flow.text(Slot::DropReason).map(str::to_ascii_lowercase);
     let by_number = || {

@@ -3,6 +3,7 @@
 //! Ids are BLAKE3 over length-prefixed parts. A path's hash never goes in (it changes from process to process), nor the source, the
 //! envelope or the body; times go in as instants, so that digits and zones do not matter.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::model::{ActId, ClusterId, Doc, EventId, Kind, Origin, Position, Timestamp};
@@ -15,11 +16,18 @@ pub(super) struct Place<'a> {
     pub(super) position: Position,
     pub(super) offset: u64,
     pub(super) kind: Kind,
+    /// The envelope's time for it.
+    pub(super) at: Option<Timestamp>,
+    /// The record itself: those of one envelope stand at one place.
+    pub(super) text: &'a str,
 }
 
-/// Takes in the parts of an identity.
+/// Bytes that the identity of most records stays below.
+const PARTS_BYTES: usize = 512;
+
+/// Takes in the parts of an identity. They are hashed together at the end: most are short.
 #[derive(Debug)]
-pub(super) struct Identity(blake3::Hasher);
+pub(super) struct Identity(Vec<u8>);
 
 impl Identity {
     /// For an event: by tenant, cluster and kind.
@@ -33,7 +41,7 @@ impl Identity {
     }
 
     fn new(domain: &str, place: &Place<'_>) -> Self {
-        let mut identity = Self(blake3::Hasher::new());
+        let mut identity = Self(Vec::with_capacity(PARTS_BYTES));
         identity.part(domain);
         identity.part(place.origin.tenant.as_str());
         identity.part(place.cluster.as_str());
@@ -43,18 +51,16 @@ impl Identity {
 
     /// A text.
     pub(super) fn part(&mut self, text: &str) {
-        self.0.update(&[1]);
-        self.0.update(&(text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
+        self.0.push(1);
+        self.0.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(text.as_bytes());
     }
 
     /// A text, or the lack of it.
     pub(super) fn optional(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.part(text),
-            None => {
-                self.0.update(&[0]);
-            }
+            None => self.0.push(0),
         }
     }
 
@@ -70,43 +76,52 @@ impl Identity {
 
     /// A number.
     pub(super) fn number(&mut self, number: i64) {
-        self.0.update(&[2]);
-        self.0.update(&number.to_le_bytes());
+        self.0.push(2);
+        self.0.extend_from_slice(&number.to_le_bytes());
     }
 
     /// A time, as an instant; as text if it is none.
     pub(super) fn time(&mut self, text: Option<&str>) {
-        match text.map(|text| (text, Timestamp::parse(text))) {
-            Some((_, Some(time))) => self.number(time.nanos()),
-            Some((text, None)) => self.part(text),
-            None => self.optional(None),
+        self.read_time(text, text.and_then(Timestamp::parse));
+    }
+
+    /// As [`Identity::time`], for a text that has been read.
+    pub(super) fn read_time(&mut self, text: Option<&str>, time: Option<Timestamp>) {
+        match time {
+            Some(time) => self.number(time.nanos()),
+            None => self.optional(text),
         }
     }
 
     /// The leaves under a dotted prefix (all, if it is empty), in the order of their paths: that of the keys does not matter.
     pub(super) fn leaves(&mut self, doc: &Doc, prefix: &str, without: &[&str]) {
-        let mut rows: Vec<(String, &str)> = Vec::with_capacity(32);
+        let mut paths = String::with_capacity(1 << 10);
+        let mut rows: Vec<(Range<usize>, &str)> = Vec::with_capacity(32);
         for leaf in doc.leaves() {
-            let mut path = String::with_capacity(48);
-            doc.write_path(leaf, &mut path);
-            if path.starts_with(prefix) && !without.contains(&path.as_str()) {
-                rows.push((path, doc.value(leaf).text));
+            let start = paths.len();
+            doc.write_path(leaf, &mut paths);
+            let path = paths.get(start..).unwrap_or_default();
+            if path.starts_with(prefix) && !without.contains(&path) {
+                rows.push((start..paths.len(), doc.value(leaf).text));
+            } else {
+                paths.truncate(start);
             }
         }
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
-        for (path, text) in &rows {
-            self.part(path);
+        let path = |range: &Range<usize>| paths.get(range.clone()).unwrap_or_default();
+        rows.sort_by(|a, b| path(&a.0).cmp(path(&b.0)));
+        for (range, text) in &rows {
+            self.part(path(range));
             self.part(text);
         }
         self.number(i64::try_from(rows.len()).unwrap_or(i64::MAX));
     }
 
     pub(super) fn event_id(&self) -> EventId {
-        EventId::of(&self.0)
+        EventId::of_bytes(&self.0)
     }
 
     pub(super) fn act_id(&self) -> ActId {
-        ActId::of(&self.0)
+        ActId::of_bytes(&self.0)
     }
 }
 
@@ -118,6 +133,7 @@ pub(super) fn position_id(place: &Place<'_>) -> EventId {
     identity.part(&place.origin.object);
     identity.number(i64::from_le_bytes(place.position.0.to_le_bytes()));
     identity.number(i64::from_le_bytes(place.offset.to_le_bytes()));
+    identity.part(place.text);
     identity.event_id()
 }
 

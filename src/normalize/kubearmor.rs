@@ -20,7 +20,8 @@ slots!(Slot {
     ContainerId "ContainerID";
     Container "ContainerName";
     Image "ContainerImage";
-    Pid "PID|HostPID";
+    HostPid "HostPID";
+    Pid "PID";
     Uid "UID";
     Process "ProcessName";
     Parent "ParentProcessName";
@@ -47,7 +48,7 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
         (Slot::Namespace, Field::K8sNamespace),
         (Slot::Pod, Field::K8sPod),
         (Slot::Container, Field::K8sContainer),
-        (Slot::Pid, Field::ProcessPid),
+        (if fields.has(Slot::HostPid) { Slot::HostPid } else { Slot::Pid }, Field::ProcessPid),
         (Slot::Uid, Field::ProcessUserUid),
         (Slot::Policy, Field::PolicyName),
         (Slot::Severity, Field::PolicySeverity),

@@ -62,9 +62,9 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
         object::push_node(fields.text(Slot::Host), facts);
     }
     if rows.has(Column::TargetPath) {
-        file_facts(&rows, facts);
+        file_facts(doc, &rows, facts);
     } else {
-        process_facts(&rows, facts);
+        process_facts(doc, &rows, facts);
     }
     net_facts(&rows, facts);
     let queried = [Slot::UnixTime, Slot::CalendarTime].into_iter().find_map(|slot| fields.text(slot).and_then(instant::read));
@@ -91,7 +91,16 @@ fn row_time(rows: &Gathered<'_>, queried: Option<Timestamp>) -> Option<Timestamp
     queried.is_none_or(|queried| (0..=ROW_AGE_MAX.0).contains(&queried.since(first).0)).then_some(first)
 }
 
-fn file_facts(rows: &Gathered<'_>, facts: &mut Facts) {
+/// Every value of a column; an empty text is none.
+fn alias_said(doc: &Doc, rows: &Gathered<'_>, column: Column, field: Field, facts: &mut Facts) {
+    for at in rows.indices(column) {
+        if doc.leaves().get(at).is_some_and(|leaf| !doc.value(leaf).text.is_empty()) {
+            facts.push_leaf(field, at);
+        }
+    }
+}
+
+fn file_facts(doc: &Doc, rows: &Gathered<'_>, facts: &mut Facts) {
     let aliases = [
         (Column::TargetPath, Field::FilePath),
         (Column::RowAction, Field::FileAction),
@@ -102,15 +111,13 @@ fn file_facts(rows: &Gathered<'_>, facts: &mut Facts) {
         (Column::Category, Field::PolicyCategory),
     ];
     for (column, field) in aliases {
-        rows.alias(column, field, facts);
+        alias_said(doc, rows, column, field, facts);
     }
     for path in rows.texts(Column::TargetPath) {
         pod_facts(path, facts);
     }
     // Of the process that did it, where the table knows it.
-    if rows.has(Column::Pid) {
-        rows.alias(Column::Pid, Field::ProcessPid, facts);
-    }
+    alias_said(doc, rows, Column::Pid, Field::ProcessPid, facts);
 }
 
 /// `/var/lib/kubelet/pods/<uid>/volumes/...` and `.../containers/<name>/...`: the pod whose file it is.
@@ -125,9 +132,9 @@ fn pod_facts(path: &str, facts: &mut Facts) {
     }
 }
 
-fn process_facts(rows: &Gathered<'_>, facts: &mut Facts) {
+fn process_facts(doc: &Doc, rows: &Gathered<'_>, facts: &mut Facts) {
     if !rows.has(Column::Pid) {
-        rows.alias(Column::Path, Field::FilePath, facts);
+        alias_said(doc, rows, Column::Path, Field::FilePath, facts);
         return;
     }
     let aliases = [
@@ -138,10 +145,10 @@ fn process_facts(rows: &Gathered<'_>, facts: &mut Facts) {
         (Column::Uid, Field::ProcessUserUid),
     ];
     for (column, field) in aliases {
-        rows.alias(column, field, facts);
+        alias_said(doc, rows, column, field, facts);
     }
     if rows.has(Column::Name) {
-        rows.alias(Column::Name, Field::ProcessName, facts);
+        alias_said(doc, rows, Column::Name, Field::ProcessName, facts);
         return;
     }
     for name in rows.texts(Column::Path).filter_map(|path| path.rsplit('/').next()).filter(|name| !name.is_empty()) {

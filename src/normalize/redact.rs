@@ -1,11 +1,14 @@
 //! Takes secrets and card numbers out of a record before anything keeps it.
 //!
 //! What is found becomes edits on the record's own text, so the rest stays byte for byte, and key names stay for rules to see. It is
-//! idempotent: redacted text has nothing left to redact. Keys themselves are not looked at. Most records have no marker at all and cost one scan of their text.
+//! idempotent: redacted text has nothing left to redact. Keys themselves are not looked at. One scan of a record's text tells which of its leaves
+//! are worth a look (`suspects`): in most records none, or a few.
 
+mod encoded;
 mod pan;
 mod scan;
 mod secrets;
+mod suspects;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +17,7 @@ use std::ops::Range;
 
 use crate::model::{Doc, Kind, LeafKind, Limits, Parser, Path, Record, ValueKind, write_json_string};
 use scan::Match;
+use suspects::Suspects;
 
 /// What was taken out. The set is closed, so counts by class are bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +101,7 @@ impl RedactCounts {
 #[derive(Debug, Default)]
 pub struct Redactor {
     counts: RedactCounts,
+    suspects: Suspects,
 }
 
 impl Redactor {
@@ -105,9 +110,20 @@ impl Redactor {
         self.counts
     }
 
+    /// Every change to make, in the order of the text, without overlaps.
+    fn edits(&mut self, doc: &Doc, kind: Kind) -> Vec<Edit> {
+        if doc.is_cut() {
+            let limits = Limits { leaves_max: LEAVES_OF_CUT_MAX, record_bytes_max: doc.text().len(), ..Limits::default() };
+            if let Ok(whole) = Parser::new(limits).parse(doc.text().as_bytes(), lifted(doc)) {
+                return edits_of(&whole, kind, self.suspects.of(&whole));
+            }
+        }
+        edits_of(doc, kind, self.suspects.of(doc))
+    }
+
     /// The record without its secrets. It is parsed again only if something was found.
     pub fn redact(&mut self, record: Record, parser: &mut Parser) -> Record {
-        let edits = edits(&record.doc, record.kind);
+        let edits = self.edits(&record.doc, record.kind);
         if edits.is_empty() {
             return record;
         }
@@ -136,28 +152,25 @@ fn lifted(doc: &Doc) -> Option<&str> {
 
 /// Every change that redaction makes, in the order of the text, without overlaps.
 pub fn edits(doc: &Doc, kind: Kind) -> Vec<Edit> {
-    if !scan::has_marker(doc.text()) {
-        return Vec::new();
-    }
-    if doc.is_cut() {
-        let limits = Limits { leaves_max: LEAVES_OF_CUT_MAX, record_bytes_max: doc.text().len(), ..Limits::default() };
-        if let Ok(whole) = Parser::new(limits).parse(doc.text().as_bytes(), lifted(doc)) {
-            return edits_of(&whole, kind);
-        }
-    }
-    edits_of(doc, kind)
+    Redactor::default().edits(doc, kind)
 }
 
-fn edits_of(doc: &Doc, kind: Kind) -> Vec<Edit> {
-    let whole = secrets::whole_values(doc, kind);
-    let mut whole = whole.into_iter().peekable();
+fn edits_of(doc: &Doc, kind: Kind, suspects: &[usize]) -> Vec<Edit> {
+    if suspects.is_empty() {
+        return Vec::new();
+    }
+    let hidden = secrets::hidden_paths(doc, kind, suspects.iter().copied());
+    // What lies below a path is told by the path alone.
+    let (all, some) = if hidden.is_empty() { (0..0, suspects) } else { (0..doc.leaves().len(), [].as_slice()) };
     let mut edits = Vec::new();
     let mut json_end = 0;
-    for (at, leaf) in doc.leaves().iter().enumerate() {
-        let class = whole.next_if(|(known, _)| *known == at).map(|(_, class)| class);
+    for at in all.chain(some.iter().copied()) {
+        let Some(leaf) = doc.leaves().get(at).filter(|leaf| matches!(leaf.kind, LeafKind::Text | LeafKind::Number | LeafKind::Raw)) else { continue };
+        let is_hidden = !hidden.is_empty() && secrets::is_under(doc, leaf, &hidden);
+        let class = if is_hidden { Some(Class::SecretData) } else { secrets::named(doc, at, leaf) };
         let value = doc.value(leaf);
         let range = doc.leaf_range(leaf);
-        if !matches!(leaf.kind, LeafKind::Text | LeafKind::Number | LeafKind::Raw) || range.start < json_end {
+        if range.start < json_end {
             continue;
         }
         let (text, classes) = match class {

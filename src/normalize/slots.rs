@@ -9,7 +9,10 @@ use crate::model::{Doc, Facts, Field, Leaf, LeafKind, Path};
 const SLOTS_MAX: usize = 64;
 /// Leaves one slot keeps. Past it the rest is left out and the event is flagged as truncated.
 const LEAVES_PER_SLOT_MAX: u16 = 512;
-const NONE: u32 = u32::MAX;
+/// No link: there are fewer links than this.
+const NONE: u16 = u16::MAX;
+/// Words of 64 bits that a table has to tell most foreign paths by.
+const BLOOM_WORDS: usize = 128;
 
 /// A slot of a dialect.
 pub(super) trait Slot: Copy {
@@ -37,11 +40,38 @@ macro_rules! slots {
 pub(super) use slots;
 
 /// Slots by path.
-pub(super) type Table<S> = HashMap<Path, S, FixedState>;
+#[derive(Debug)]
+pub(super) struct Table<S> {
+    /// A bit for each path, at the place that its upper bits give: most leaves of a record have no slot, and this is as small as it takes to say so.
+    bloom: Box<[u64; BLOOM_WORDS]>,
+    slots: HashMap<Path, S, FixedState>,
+}
+
+impl<S: Copy> Table<S> {
+    pub(super) fn new() -> Self {
+        Self { bloom: Box::new([0; BLOOM_WORDS]), slots: HashMap::default() }
+    }
+
+    fn place(path: Path) -> (usize, u64) {
+        ((path.0 >> 57) as usize % BLOOM_WORDS, 1 << (path.0 >> 51 & 63))
+    }
+
+    pub(super) fn insert(&mut self, path: Path, slot: S) {
+        let (word, bit) = Self::place(path);
+        self.bloom[word] |= bit;
+        self.slots.insert(path, slot);
+    }
+
+    #[inline]
+    pub(super) fn get(&self, path: Path) -> Option<S> {
+        let (word, bit) = Self::place(path);
+        if self.bloom[word] & bit == 0 { None } else { self.slots.get(&path).copied() }
+    }
+}
 
 /// The table of such rows: each blank parts two keys.
 pub(super) fn table<S: Copy>(rows: &[(S, &str)]) -> Table<S> {
-    let mut table = Table::default();
+    let mut table = Table::new();
     for (slot, paths) in rows {
         for path in paths.split('|') {
             table.insert(Path::of(path.split(' ')), *slot);
@@ -52,7 +82,7 @@ pub(super) fn table<S: Copy>(rows: &[(S, &str)]) -> Table<S> {
 
 /// As [`table`], below each of these paths; an empty one is the record itself.
 pub(super) fn table_under<S: Copy>(under: &[&str], rows: &[(S, &str)]) -> Table<S> {
-    let mut table = Table::default();
+    let mut table = Table::new();
     for (slot, paths) in rows {
         for path in paths.split('|') {
             for above in under {
@@ -65,7 +95,7 @@ pub(super) fn table_under<S: Copy>(under: &[&str], rows: &[(S, &str)]) -> Table<
 
 /// As [`table`], but dots part keys or belong to them: every spelling counts.
 pub(super) fn table_spelled<S: Copy>(rows: &[(S, &str)]) -> Table<S> {
-    let mut table = Table::default();
+    let mut table = Table::new();
     for (slot, names) in rows {
         for name in names.split('|') {
             for path in Path::spellings(name) {
@@ -80,25 +110,30 @@ pub(super) fn table_spelled<S: Copy>(rows: &[(S, &str)]) -> Table<S> {
 #[derive(Debug)]
 pub(super) struct Gathered<'d> {
     doc: &'d Doc,
-    first: [u32; SLOTS_MAX],
-    last: [u32; SLOTS_MAX],
+    first: [u16; SLOTS_MAX],
+    last: [u16; SLOTS_MAX],
     count: [u16; SLOTS_MAX],
     /// Leaf, and index of the slot's next link.
-    links: Vec<(u32, u32)>,
+    links: Vec<(u32, u16)>,
     is_cut: bool,
 }
 
 impl<'d> Gathered<'d> {
     pub(super) fn new(doc: &'d Doc) -> Self {
-        Self { doc, first: [NONE; SLOTS_MAX], last: [NONE; SLOTS_MAX], count: [0; SLOTS_MAX], links: Vec::with_capacity(32), is_cut: false }
+        Self { doc, first: [NONE; SLOTS_MAX], last: [NONE; SLOTS_MAX], count: [0; SLOTS_MAX], links: Vec::new(), is_cut: false }
+    }
+
+    /// With room for the slots of a usual record.
+    pub(super) fn of_many(doc: &'d Doc) -> Self {
+        Self { links: Vec::with_capacity(32), ..Self::new(doc) }
     }
 
     /// One pass: every leaf whose path is in the table.
     pub(super) fn gather<S: Slot>(doc: &'d Doc, table: &Table<S>) -> Self {
-        let mut gathered = Self::new(doc);
+        let mut gathered = Self::of_many(doc);
         for (at, leaf) in doc.leaves().iter().enumerate() {
-            if let Some(slot) = table.get(&leaf.path) {
-                gathered.push(*slot, at);
+            if let Some(slot) = table.get(leaf.path) {
+                gathered.push(slot, at);
             }
         }
         gathered
@@ -115,8 +150,8 @@ impl<'d> Gathered<'d> {
             return;
         }
         self.count[slot] += 1;
-        let link = u32::try_from(self.links.len()).unwrap_or(NONE);
-        self.links.push((u32::try_from(at).unwrap_or(NONE), NONE));
+        let link = u16::try_from(self.links.len()).unwrap_or(NONE);
+        self.links.push((u32::try_from(at).unwrap_or(u32::MAX), NONE));
         match self.links.get_mut(self.last[slot] as usize) {
             Some(last) => last.1 = link,
             None => self.first[slot] = link,
@@ -155,6 +190,7 @@ impl<'d> Gathered<'d> {
     }
 
     /// The first text of a slot that is not empty.
+    #[inline]
     pub(super) fn text(&self, slot: impl Slot) -> Option<&'d str> {
         self.texts(slot).find(|text| !text.is_empty())
     }

@@ -72,7 +72,6 @@ fn an_exec_tells_who_where_and_what() {
         k8s.api_group=
         k8s.name=web-0
         k8s.verb=get
-        k8s.audit_id=a
         exec.command=cat /etc/passwd
         http.path=/api/v1/namespaces/prod/pods/web-0/exec
         http.status=101
@@ -106,6 +105,9 @@ fn outcomes_come_from_the_code() {
         ("201", "success"),
         ("304", "success"),
         ("\"403\"", "failure"),
+        ("201.0", "success"),
+        ("\"404.0\"", "failure"),
+        ("404.5", "unknown"),
         ("500", "failure"),
         ("null", "unknown"),
         ("[]", "unknown"),
@@ -113,6 +115,29 @@ fn outcomes_come_from_the_code() {
         let json = format!("{{\"verb\":\"get\",\"responseStatus\":{{\"code\":{code}}}}}");
         assert_eq!(facts(Kind::K8sAudit, &json, &[Field::EventOutcome]), expected, "{code}");
     }
+}
+
+#[test]
+fn numbers_that_protobuf_wrote() {
+    let audit = |code: &str, user: &str| {
+        format!(
+            r#"{{"auditID":"a","stageTimestamp":"2026-01-01T00:00:00Z","verb":"create","objectRef":{{"resource":"pods","name":"p"}},"responseStatus":{{"code":{code}}},"requestObject":{{"spec":{{"containers":[{{"image":"x","securityContext":{{"runAsUser":{user}}}}}]}}}}}}"#
+        )
+    };
+    let plain = audit("201", "0");
+    for same in [audit("201.0", "0.0"), audit("\"201\"", "0")] {
+        check_same(Kind::K8sAudit, &plain, &same, (true, true));
+        assert_eq!(facts(Kind::K8sAudit, &same, &[Field::HttpStatus, Field::PodRunAsRoot]), "201 | true", "{same}");
+    }
+    check_same(Kind::K8sAudit, &plain, &audit("200.0", "0"), (false, false));
+}
+
+#[test]
+fn a_role_of_the_cloud_stands_behind_its_user() {
+    let user = r#"{"username":"kubernetes-admin","groups":["system:masters"],"extra":{"accessKeyId":["ASIA1"],"arn":["arn:aws:sts::1:assumed-role/r/olga"],"canonicalArn":["arn:aws:iam::1:role/r"],"sessionName":["olga"]}}"#;
+    let json = format!(r#"{{"verb":"get","user":{user}}}"#);
+    let fields = [Field::ActorUserName, Field::ActorUserCloudId, Field::ActorCredentialId];
+    assert_eq!(facts(Kind::K8sAudit, &json, &fields), "kubernetes-admin | arn:aws:sts::1:assumed-role/r/olga | ASIA1");
 }
 
 const POD: &[Field] = &[
@@ -295,6 +320,8 @@ fn identity_is_that_of_the_header() {
     check_same(Kind::Flow, &flow("a", "2026-01-01T00:00:00Z", 1), &flow("a", "2026-01-01T00:00:00Z", 1), (true, true));
     let at = |position| normalize(record(r#"{"verb":"get"}"#, Kind::K8sAudit), &origin(), Position(position)).id;
     assert!(at(1) == at(1) && at(1) != at(2));
+    // Of one envelope all stand at one place.
+    check_same(Kind::Other, r#"{"text":"a"}"#, r#"{"text":"b"}"#, (false, false));
 }
 
 #[test]

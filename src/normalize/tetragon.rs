@@ -115,7 +115,9 @@ fn pod_facts(fields: &Gathered<'_>, facts: &mut Facts) {
     entities::pod(namespace, pod, facts);
     object::push_container_id(fields.text(Slot::ContainerId).or_else(|| fields.text(Slot::Docker)), facts);
     object::push_image(fields.text(Slot::Image), facts);
-    if let (Some(workload), Some(kind)) = (fields.text(Slot::Workload), fields.text(Slot::WorkloadKind)) {
+    // A pod on its own is called a workload too.
+    let kind = fields.text(Slot::WorkloadKind).filter(|kind| *kind != "Pod");
+    if let (Some(workload), Some(kind)) = (fields.text(Slot::Workload), kind) {
         let spelled = format!("{}/{workload}", kind.to_ascii_lowercase());
         facts.push_text(Field::K8sWorkload, &spelled);
         entities::workload(namespace, Some(&spelled), facts);

@@ -223,16 +223,18 @@ pub(crate) fn falco(random: &mut Random, at: u64, to: &mut String) {
         r#"{{"hostname":"worker-{}","output":"Notice A file below /etc opened (user=root k8s_ns=prod-shop k8s_pod_name=app-{pod})","output_fields":{{"container.id":"{:012x}","container.image.repository":"registry.corp.example/shop/web","evt.time":{},"fd.name":"/etc/hosts","k8s.ns.name":"prod-shop","k8s.pod.name":"app-{pod}","proc.cmdline":"cat /etc/hosts","proc.name":"cat","proc.pname":"sh","user.loginuid":-1,"user.name":"root"}},"priority":"Notice","rule":"Read hosts file","source":"syscall","tags":["container"],"time":"{stamp}"}}"#,
         random.below(8),
         random.next() & 0xffff_ffff_ffff,
-        random.next() >> 3
+        // Nanoseconds since 1970, as Falco writes them: 19 digits, of no card issuer's range.
+        1_767_225_600_000_000_000 + at * 60_000_000_000 + random.below(1_000_000_000)
     );
 }
 
-/// So many events as NDJSON: audit events, or flows; one in two thousand is a Falco alert.
+/// So many events as NDJSON: audit events, or flows, of which one in two thousand is a Falco alert; or Falco alerts alone.
 pub(crate) fn lines(kind: &str, events: u64, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut out = String::with_capacity(events as usize * 1_400);
     for at in 0..events {
         match (kind, random.below(2_000)) {
+            ("falco", _) => falco(&mut random, at, &mut out),
             (_, 0) => falco(&mut random, at / 2_000, &mut out),
             ("flow", _) => flow(&mut random, at, &mut out),
             _ => audit(&mut random, at, &mut out),

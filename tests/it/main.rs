@@ -4,6 +4,7 @@
 mod cli;
 mod crash;
 mod demo;
+mod door;
 mod envelopes;
 mod hostile;
 mod kinds;
@@ -14,4 +15,5 @@ mod secrets;
 mod service;
 mod tidy;
 mod tls;
+mod unpacked;
 mod webhook;

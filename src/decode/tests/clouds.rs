@@ -26,10 +26,8 @@ fn fill(template: &str) -> String {
 }
 
 /// Every record: kind, envelope, and what the envelopes say; every reject with its reason.
-fn check(template: &str, expected: &str) {
-    let text = fill(template);
-    let out = whole(text.as_bytes(), DecodeLimits::default());
-    show(&out);
+pub(super) fn said(out: &Decoded) -> Vec<String> {
+    show(out);
     let records = out.records.iter().map(|record| {
         let by = record.wrapped.by.as_deref().cloned().unwrap_or_default();
         let mut shown = format!("{}/{}", record.kind.name(), record.envelope.name());
@@ -45,7 +43,12 @@ fn check(template: &str, expected: &str) {
         shown
     });
     let rejects = out.rejects.iter().map(|reject| format!("!{}", reject.reason));
-    assert_eq!(records.chain(rejects).collect::<Vec<_>>().join(", "), expected, "{text}");
+    records.chain(rejects).collect()
+}
+
+fn check(template: &str, expected: &str) {
+    let text = fill(template);
+    assert_eq!(said(&whole(text.as_bytes(), DecodeLimits::default())).join(", "), expected, "{text}");
 }
 
 #[test]

@@ -51,7 +51,10 @@ fn shippers_of_files() {
          a-2: k8s_audit/native lager/shelf-0/app
          a-3: k8s_audit/carrier lager/shelf-0/app at 2026-03-01T10:00:00.500Z
          -: other/native lager/shelf-0/app
-         a-4: k8s_audit/carrier lager/shelf-0/app at 2026-03-01T10:00:00Z cut",
+         a-4: k8s_audit/carrier lager/shelf-0/app at 2026-03-01T10:00:00Z cut
+         a-5: k8s_audit/carrier lager/shelf-0/app at 2026-03-01T10:00:00.250Z
+         -: other/carrier lager/shelf-0/app at 2026-03-01T10:00:00.250Z
+         a-6: k8s_audit/carrier lager/shelf-0/app",
     );
     check(
         "vector.json",
@@ -259,7 +262,7 @@ fn protobuf() {
         [
             r#"{"auditID":"a-2","verb":null,"i":-7,"d":201,"b":true,"l":[null,"a\"b"]}"#,
             r#"{"auditID":"a-3","verb":"get"}"#,
-            r#"{"rule":"a-4","priority":"Notice","output":"a shell","time":"2026-03-01T10:00:00.500000000Z","tags":["a","b"],"output_fields":{}}"#,
+            r#"{"rule":"a-4","priority":"Notice","output":"a shell","time":"2026-03-01T10:00:00.500Z","tags":["a","b"],"output_fields":{}}"#,
             r#"{"body":"words"}"#
         ]
     );

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 /// Digits of a card number.
-const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+const DIGITS: std::ops::RangeInclusive<usize> = 13..=DIGITS_MAX;
+const DIGITS_MAX: usize = 19;
 /// Digits that stay at the start and at the end.
 const KEPT: (usize, usize) = (6, 4);
 
@@ -36,22 +37,40 @@ const ISSUERS: &[(u64, u64, std::ops::RangeInclusive<usize>)] = &[
 /// Lengths of the groups that cards are written in.
 const GROUPS: &[&[usize]] = &[&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3], &[4, 4, 4, 1], &[6, 13], &[4, 4, 5]];
 
-/// Whether the bytes have a run of digits that is as long as a card's, single blanks and hyphens between them not counted.
-pub(super) fn has_run(bytes: &[u8]) -> bool {
-    // A card's digits stand so close that every fourth byte, or the one after it, is one of them.
-    let mut at = 3;
-    while at < bytes.len() {
-        if bytes[at].is_ascii_digit() {
-            let run = run_around(bytes, at);
-            if run.digits >= *DIGITS.start() {
-                return true;
-            }
-            at = run.end + 4;
-        } else {
-            at += 4;
+/// The same byte eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// A bit for each byte of the word that is no digit, blank or hyphen; zero where it is one.
+#[inline]
+const fn others(word: u64) -> u64 {
+    // The sums do not carry into the next byte, and their top bits tell: above 9, not a blank, not a hyphen.
+    let low = (word ^ eight(b'0')) & eight(0x7f);
+    let no_digit = low + eight(0x76);
+    let no_blank = (low ^ eight(b' ' ^ b'0')) + eight(0x7f);
+    let no_hyphen = (low ^ eight(b'-' ^ b'0')) + eight(0x7f);
+    (no_digit & no_blank & no_hyphen | word) & eight(0x80)
+}
+
+/// Calls `to` with a place in each run of digits that is as long as a card's, single blanks and hyphens between them not counted, in order.
+pub(super) fn runs(bytes: &[u8], mut to: impl FnMut(usize)) {
+    let mut end = 0;
+    for (nth, chunk) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        // A run of 13 bytes or more has the last six bytes of some chunk, and one of the first two of those is a digit.
+        if others(u64::from_le_bytes(*chunk)) >> 16 != 0 {
+            continue;
+        }
+        let at = nth * 8 + if chunk[2].is_ascii_digit() { 2 } else { 3 };
+        if at < end || !bytes[at].is_ascii_digit() {
+            continue;
+        }
+        let run = run_around(bytes, at);
+        end = run.end;
+        if run.digits >= *DIGITS.start() {
+            to(at);
         }
     }
-    false
 }
 
 struct Run {
@@ -122,15 +141,21 @@ fn check(bytes: &[u8], range: Range<usize>, to: &mut impl FnMut(Range<usize>)) -
     if goes_on(before(1), before(2)) || goes_on(bytes.get(range.end), bytes.get(range.end + 1)) {
         return false;
     }
-    let digits: Vec<u8> = text.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| byte - b'0').collect();
+    let (mut digits, mut count) = ([0; DIGITS_MAX], 0);
+    for byte in text.iter().filter(|byte| byte.is_ascii_digit()) {
+        let Some(digit) = digits.get_mut(count) else { return false };
+        *digit = byte - b'0';
+        count += 1;
+    }
+    let digits = &digits[..count];
+    if !DIGITS.contains(&count) || !is_issued(digits) || !has_check_digit(digits) {
+        return false;
+    }
     if let Some(separator) = separator {
-        let groups: Vec<usize> = text.split(|byte| byte == separator).map(<[u8]>::len).collect();
-        if !GROUPS.contains(&groups.as_slice()) || text.iter().any(|byte| !byte.is_ascii_digit() && byte != separator) {
+        let is_grouped = |groups: &&[usize]| text.split(|byte| byte == separator).map(<[u8]>::len).eq(groups.iter().copied());
+        if !GROUPS.iter().any(is_grouped) || text.iter().any(|byte| !byte.is_ascii_digit() && byte != separator) {
             return false;
         }
-    }
-    if !DIGITS.contains(&digits.len()) || !is_issued(&digits) || !has_check_digit(&digits) {
-        return false;
     }
     let place = |nth: usize| text.iter().enumerate().filter(|(_, byte)| byte.is_ascii_digit()).nth(nth).map_or(0, |(at, _)| range.start + at);
     to(place(KEPT.0 - 1) + 1..place(digits.len() - KEPT.1));
@@ -138,11 +163,13 @@ fn check(bytes: &[u8], range: Range<usize>, to: &mut impl FnMut(Range<usize>)) -
 }
 
 fn is_issued(digits: &[u8]) -> bool {
-    ISSUERS.iter().any(|(low, high, lengths)| {
-        let places = low.ilog10() as usize + 1;
-        let prefix = digits.iter().take(places).fold(0_u64, |sum, digit| sum * 10 + u64::from(*digit));
-        (*low..=*high).contains(&prefix) && lengths.contains(&digits.len())
-    })
+    // No range begins with another digit, and most numbers that are as long are times.
+    matches!(digits.first(), Some(2..=6))
+        && ISSUERS.iter().any(|(low, high, lengths)| {
+            let places = low.ilog10() as usize + 1;
+            let prefix = digits.iter().take(places).fold(0_u64, |sum, digit| sum * 10 + u64::from(*digit));
+            (*low..=*high).contains(&prefix) && lengths.contains(&digits.len())
+        })
 }
 
 fn has_check_digit(digits: &[u8]) -> bool {

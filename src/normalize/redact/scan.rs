@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::{Class, MARK, pan};
+use super::{Class, MARK, encoded, pan};
 
 /// A part of a text that must go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,6 @@ enum Marker {
     Name(Class),
     Url,
     EncodedUrl,
-    /// Only says that the record is worth a closer look.
-    Hint,
 }
 
 /// Found without regard to case. Of two that match at one place the longer counts.
@@ -59,25 +57,10 @@ const MARKERS: &[(&str, Marker)] = &[
     ("token=", Marker::Name(Class::Token)),
     ("://", Marker::Url),
     ("%3a%2f%2f", Marker::EncodedUrl),
-    ("\"data\"", Marker::Hint),
-    ("\"stringdata\"", Marker::Hint),
-    // Paths of a JSON patch.
-    ("/data", Marker::Hint),
-    ("/stringdata", Marker::Hint),
-    ("last-applied-configuration", Marker::Hint),
-    // What `secrets` looks for by key, name or resource: each of its words has to be here, or a record with it alone is passed over.
-    ("secret", Marker::Hint),
-    ("token", Marker::Hint),
-    ("privatekey", Marker::Hint),
-    ("accesskey", Marker::Hint),
-    ("access_key", Marker::Hint),
-    ("access-key", Marker::Hint),
-    ("clientkeydata", Marker::Hint),
-    ("client-key-data", Marker::Hint),
-    ("client_key_data", Marker::Hint),
-    ("authorization\"", Marker::Hint),
-    ("cookie", Marker::Hint),
 ];
+
+/// What ends the authority of a URL.
+pub(super) const AUTHORITY_ENDS: &[char] = &[' ', '/', '"', '\'', '?', '#', '\\', ',', '<', '>', '\n', '\t'];
 
 static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
@@ -87,11 +70,6 @@ static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .build(MARKERS.iter().map(|(text, _)| text))
         .expect("a few dozen short literals fit an automaton")
 });
-
-/// Whether a record's text may have anything to redact. Sure when it says no.
-pub(super) fn has_marker(text: &str) -> bool {
-    FINDER.is_match(text) || text.contains("\\u") || pan::has_run(text.as_bytes())
-}
 
 /// The parts to take out, in order and without overlaps.
 pub(super) fn find(text: &str) -> Vec<Match> {
@@ -104,15 +82,14 @@ pub(super) fn find(text: &str) -> Vec<Match> {
             Marker::Bearer => bearer(text, hit.end()).map(|range| (range, Class::Token)),
             Marker::Basic => basic(text, hit.start(), hit.end()).map(|range| (range, Class::Credential)),
             Marker::Name(class) => named(text, hit.start(), hit.end()).map(|range| (range, *class)),
-            Marker::Url => userinfo(text, hit.end(), &[' ', '/', '"', '\'', '?', '#', '\\', ',', '<', '>', '\n', '\t'], "@", ":")
-                .map(|range| (range, Class::Credential)),
+            Marker::Url => userinfo(text, hit.end(), AUTHORITY_ENDS, "@", ":").map(|range| (range, Class::Credential)),
             Marker::EncodedUrl => encoded_userinfo(text, hit.end()).map(|range| (range, Class::Credential)),
-            Marker::Hint => None,
         };
         found.extend(secret.filter(|(range, _)| !range.is_empty()).map(|(range, class)| Match { range, class }));
     }
     if text.len() >= 13 {
         pan::find(text, |range| found.push(Match { range, class: Class::Pan }));
+        encoded::find(text, |range| found.push(Match { range, class: Class::Pan }));
     }
     found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
     let mut end = 0;

@@ -1,5 +1,8 @@
 //! Secrets that can be told by where they stand: data of Secret objects, values of fields and variables that are named for secrets.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use hashbrown::HashSet;
 
 use super::{Class, MARK};
@@ -29,47 +32,77 @@ const KEYS: &[(&str, Class)] = &[
 const NAME_PARTS: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey", "accesskey", "cookie"];
 /// Ends of names that only point at a secret, or tell about it.
 const NAME_ENDS: &[&str] = &["file", "path", "name", "id", "ttl", "url", "dir", "ref", "type", "enabled", "audience", "issuer"];
+/// Bytes of a key that is looked at: the longest name with all its hyphens.
+const KEY_BYTES_MAX: usize = 24;
+/// Bytes of a name that is looked at.
+const NAME_BYTES_MAX: usize = 128;
 /// How near a sibling is looked for, in leaves.
 const SIBLINGS_MAX: usize = 8;
 /// Objects of kind Secret that one record may hold.
 const BASES_MAX: usize = 64;
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// The leaves that are secrets as a whole, in order.
-pub(super) fn whole_values(doc: &Doc, kind: Kind) -> Vec<(usize, Class)> {
-    let hidden = hidden_paths(doc, kind);
-    let mut found = Vec::new();
-    let leaves = doc.leaves();
-    for (at, leaf) in leaves.iter().enumerate() {
-        if !matches!(leaf.kind, LeafKind::Text | LeafKind::Number | LeafKind::Raw) {
-            continue;
-        }
-        let class = if !hidden.is_empty() && is_under(doc, leaf, &hidden) { Some(Class::SecretData) } else { named(doc, at, leaf) };
-        if let Some(class) = class {
-            found.push((at, class));
-        }
-    }
-    found
+/// Parts of names, without regard to case.
+static PARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(NAME_PARTS).expect("a few words fit an automaton")
+});
+static RESOURCE: LazyLock<Path> = LazyLock::new(|| Path::of(["objectRef", "resource"]));
+static CALLED: LazyLock<Path> = LazyLock::new(|| Path::of(["protoPayload", "resourceName"]));
+
+/// What the key of a leaf says of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyRole {
+    None,
+    /// A text under it is a secret.
+    Secret,
+    /// A sibling has the name that tells.
+    Value,
 }
 
-/// Paths below which every value is a Secret's data.
-fn hidden_paths(doc: &Doc, kind: Kind) -> HashSet<Path> {
+/// The role of a key.
+pub(super) fn role(key: &str) -> KeyRole {
+    match class_of_key(key) {
+        Some(_) => KeyRole::Secret,
+        None if key == "value" => KeyRole::Value,
+        None => KeyRole::None,
+    }
+}
+
+/// By byte: whether the name of a flag for a secret can begin with it, after `--`.
+pub(super) fn flag_starts() -> [bool; 256] {
+    let mut starts = [false; 256];
+    let firsts = KEYS.iter().filter_map(|(key, _)| key.bytes().next()).flat_map(|first| [first, first.to_ascii_uppercase()]);
+    for first in firsts.chain((0..=255).filter(|byte| is_separator(*byte))) {
+        starts[usize::from(first)] = true;
+    }
+    starts
+}
+
+/// Paths below which every value is a Secret's data. Of the leaves those have to be given whose text has the word in it.
+pub(super) fn hidden_paths(doc: &Doc, kind: Kind, leaves: impl Iterator<Item = usize>) -> HashSet<Path> {
     let mut bases: Vec<Path> = Vec::new();
     let mut hidden = HashSet::new();
-    if kind == Kind::K8sAudit && doc.text_at(Path::of(["objectRef", "resource"])).is_some_and(|resource| resource.eq_ignore_ascii_case("secrets")) {
+    let (mut is_of_secrets, mut is_called) = (false, false);
+    for leaf in leaves.filter_map(|at| doc.leaves().get(at)).filter(|leaf| leaf.kind == LeafKind::Text) {
+        let text = doc.value(leaf).text;
+        is_of_secrets |= leaf.path == *RESOURCE && text.eq_ignore_ascii_case("secrets");
+        is_called |= leaf.path == *CALLED && text.split('/').any(|part| part == "secrets");
+        if matches!(text, "Secret" | "SecretList") && doc.key(leaf) == "kind" && bases.len() < BASES_MAX {
+            bases.extend(doc.containers().get(leaf.parent as usize).map(|parent| parent.path));
+        }
+    }
+    if kind == Kind::K8sAudit && is_of_secrets && doc.text_at(*RESOURCE).is_some_and(|resource| resource.eq_ignore_ascii_case("secrets")) {
         let request = Path::of(["requestObject"]);
         bases.extend([request, Path::of(["responseObject"])]);
         // Values of a JSON patch; a body that is a mere text or was cut whole.
         hidden.extend([request.child("value")]);
     }
-    for leaf in doc.leaves() {
-        if leaf.kind == LeafKind::Text
-            && doc.key(leaf) == "kind"
-            && matches!(doc.value(leaf).text, "Secret" | "SecretList")
-            && bases.len() < BASES_MAX
-        {
-            bases.extend(doc.containers().get(leaf.parent as usize).map(|parent| parent.path));
-        }
+    // GKE's audit entries have the same bodies elsewhere, and name what they are about in one text.
+    if kind == Kind::K8sAudit && is_called {
+        let called = Path::of(["protoPayload"]);
+        let request = called.child("request");
+        bases.extend([request, called.child("response")]);
+        hidden.extend([request.child("value")]);
     }
     for base in bases {
         for object in [base, base.child("items"), base.child("object")] {
@@ -80,7 +113,8 @@ fn hidden_paths(doc: &Doc, kind: Kind) -> HashSet<Path> {
     hidden
 }
 
-fn is_under(doc: &Doc, leaf: &Leaf, hidden: &HashSet<Path>) -> bool {
+/// Whether a leaf lies at one of the paths or below.
+pub(super) fn is_under(doc: &Doc, leaf: &Leaf, hidden: &HashSet<Path>) -> bool {
     if hidden.contains(&leaf.path) {
         return true;
     }
@@ -97,11 +131,12 @@ fn is_under(doc: &Doc, leaf: &Leaf, hidden: &HashSet<Path>) -> bool {
     false
 }
 
-fn named(doc: &Doc, at: usize, leaf: &Leaf) -> Option<Class> {
+/// A secret by the name of its field, its variable or its flag.
+pub(super) fn named(doc: &Doc, at: usize, leaf: &Leaf) -> Option<Class> {
     if leaf.kind == LeafKind::Text { named_as(doc, at, leaf, doc.value(leaf).text) } else { None }
 }
 
-/// A secret by the name of its field, its variable or its flag, if its value were this text.
+/// As [`named`], if its value were this text.
 pub(super) fn named_as(doc: &Doc, at: usize, leaf: &Leaf, text: &str) -> Option<Class> {
     if text.starts_with(MARK) {
         return None;
@@ -120,34 +155,48 @@ pub(super) fn named_as(doc: &Doc, at: usize, leaf: &Leaf, text: &str) -> Option<
     if key != "value" {
         return None;
     }
+    let is_plain =
+        text.is_empty() || text.starts_with('/') || text.starts_with("$(") || text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_plain || matches!(text, "true" | "false") {
+        return None;
+    }
     let from = at.saturating_sub(SIBLINGS_MAX);
     let near = doc.leaves().get(from..(at + SIBLINGS_MAX).min(doc.leaves().len()))?;
     let name = near.iter().find(|other| other.parent == leaf.parent && matches!(doc.key(other), "name" | "key" | "path"))?;
-    let is_plain =
-        text.is_empty() || text.starts_with('/') || text.starts_with("$(") || text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    (is_secret_name(doc.value(name).text) && !is_plain && !matches!(text, "true" | "false")).then_some(Class::Credential)
-}
-
-/// Lower case, without `_`, `-` and blanks.
-fn plain(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
+    is_secret_name(doc.value(name).text).then_some(Class::Credential)
 }
 
 fn class_of_key(key: &str) -> Option<Class> {
-    // The longest name with all its hyphens.
-    if !(5..=24).contains(&key.len()) || !key.is_ascii() {
+    if !(5..=KEY_BYTES_MAX).contains(&key.len()) || !key.is_ascii() {
         return None;
     }
-    let key = plain(key);
-    KEYS.iter().find(|(known, _)| *known == key).map(|(_, class)| *class)
+    let mut plain = [0; KEY_BYTES_MAX];
+    let plain = plain_into(key, &mut plain);
+    KEYS.iter().find(|(known, _)| known.as_bytes() == plain).map(|(_, class)| *class)
+}
+
+/// A name in lower case and without separators. It fits the buffer.
+fn plain_into<'b>(name: &str, buffer: &'b mut [u8]) -> &'b [u8] {
+    let mut len = 0;
+    for (to, byte) in buffer.iter_mut().zip(name.bytes().filter(|byte| !is_separator(*byte))) {
+        *to = byte.to_ascii_lowercase();
+        len += 1;
+    }
+    buffer.get(..len).unwrap_or_default()
+}
+
+/// What may stand between the words of a name.
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'_' | b'-' | b' ')
 }
 
 /// Of a variable, a header, or the last segment of a patch's path.
 fn is_secret_name(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or(name);
-    if name.len() > 128 {
+    let mut plain = [0; NAME_BYTES_MAX];
+    if name.len() > plain.len() {
         return false;
     }
-    let name = plain(name);
-    name.ends_with("authorization") || NAME_PARTS.iter().any(|part| name.contains(part)) && !NAME_ENDS.iter().any(|end| name.ends_with(end))
+    let plain = plain_into(name, &mut plain);
+    plain.ends_with(b"authorization") || PARTS.is_match(plain) && !NAME_ENDS.iter().any(|end| plain.ends_with(end.as_bytes()))
 }

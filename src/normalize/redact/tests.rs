@@ -1,5 +1,10 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::model::{EnvelopeKind, Wrapped};
+
+#[path = "../../../tests/bench/corpus.rs"]
+mod corpus;
 
 fn redact(json: &str, kind: Kind) -> (String, RedactCounts) {
     let mut parser = Parser::default();
@@ -142,4 +147,224 @@ fn a_number_that_masking_turns_into_text_is_judged_by_its_name_at_once() {
         r#"{"env":[{"name":"DB_PASSWORD","value":"3643637856712321082"}]}"#,
         r#"{"env":[{"name":"DB_PASSWORD","value":"[redacted:credential]"}]}"#,
     );
+}
+
+/// The look at every leaf, which the look at suspects must not fall short of.
+fn check_suspects(json: &str, suspects: &mut Suspects) -> usize {
+    let Ok(doc) = Parser::default().parse(json.as_bytes(), None) else { return 0 };
+    let all: Vec<usize> = (0..doc.leaves().len()).collect();
+    let mut found = 0;
+    for kind in [Kind::K8sAudit, Kind::Other] {
+        let expected = edits_of(&doc, kind, &all);
+        assert_eq!(edits_of(&doc, kind, suspects.of(&doc)), expected, "{json}");
+        found += expected.len();
+    }
+    found
+}
+
+#[test]
+fn suspects_are_all_that_there_is_in_corpora() {
+    let (mut lines, mut found, mut suspects) = (0, 0, Suspects::default());
+    for kind in ["audit", "falco", "flow"] {
+        let text = String::from_utf8(corpus::lines(kind, 3_000, 5)).unwrap();
+        found += text.lines().map(|line| check_suspects(line, &mut suspects)).sum::<usize>();
+        lines += 3_000;
+    }
+    let roots = ["/../shared/fixtures", "/../../shared/fixtures"].map(|tail| format!("{}{tail}", env!("CARGO_MANIFEST_DIR")));
+    let mut folders: Vec<std::path::PathBuf> = roots.iter().map(std::path::PathBuf::from).filter(|root| root.is_dir()).take(1).collect();
+    if folders.is_empty() {
+        eprintln!("no shared samples here: own corpora checked alone");
+    }
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = std::fs::read_to_string(path) {
+                // Whole files too: many are one value.
+                // Of lines every seventh: recordings repeat themselves.
+                for line in text.lines().step_by(7).chain([text.as_str()]).filter(|line| line.starts_with(['{', '['])) {
+                    found += check_suspects(line, &mut suspects);
+                    lines += 1;
+                }
+            }
+        }
+    }
+    println!("{lines} samples, {found} edits");
+}
+
+/// Pieces that make secrets, or nearly.
+const PIECES: &[&str] = &[
+    "eyJ",
+    "eyj",
+    "hbGciOiJI.",
+    "eyJzdWIiOiIx.",
+    "c2ln",
+    "-----BEGIN",
+    " RSA PRIVATE KEY",
+    "-----",
+    "Bearer",
+    "bearer",
+    "authorization: ",
+    "Basic",
+    "password",
+    "PassWd",
+    "passphrase",
+    "secret",
+    "Secret",
+    "SECRETS",
+    "SecretList",
+    "secretoken=",
+    "secret_access_key",
+    "client_secret",
+    "client-secret",
+    "clientsecret",
+    "secretAccessKey",
+    "api_key",
+    "apikey",
+    "API-KEY",
+    "secret-key",
+    "private_key",
+    "private-key",
+    "access_token",
+    "refresh_token",
+    "--token",
+    "--pass-word",
+    "---token",
+    "--",
+    "-",
+    "_",
+    "token",
+    "token=",
+    "TOKEN",
+    "://",
+    "%3A%2F%2f",
+    "u:p@h",
+    "u%3Ap%40h",
+    "%40",
+    "@",
+    ":",
+    "=",
+    " ",
+    "/",
+    "\"",
+    "\\",
+    "'",
+    ",",
+    "\n",
+    "x",
+    "é",
+    "abcdef0123456789ab",
+    "4111111111111111",
+    "4111 1111 1111 1111",
+    "378282246310005",
+    "41",
+    "1111",
+    "[redacted:",
+    "$(",
+    "http",
+    "cookie",
+    "value",
+    "name",
+    "data",
+    "kind",
+];
+/// Keys that mean something, or nearly.
+const KEYS: &[&str] = &[
+    "token",
+    "to-ken",
+    "accessToken",
+    "pass_word",
+    "password",
+    "client-key-data",
+    "CLIENT_SECRET",
+    "value",
+    "name",
+    "key",
+    "path",
+    "kind",
+    "data",
+    "stringData",
+    "metadata",
+    "annotations",
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "items",
+    "object",
+    "objectRef",
+    "resource",
+    "requestObject",
+    "responseObject",
+    "x",
+    "secret",
+];
+
+/// A JSON string that says the same as a text, with some characters escaped.
+fn spelled(text: &str, escape: u64) -> String {
+    let mut out = "\"".to_owned();
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '/' if escape >> (at % 64) & 1 == 1 => out.push_str("\\/"),
+            c if escape >> (at % 64) & 1 == 1 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn soup() -> impl Strategy<Value = String> {
+    // Half of the texts have no escapes but those that JSON asks for.
+    let escape = prop_oneof![Just(0_u64), any::<u64>().prop_map(|bits| bits & bits.rotate_left(7) & bits.rotate_left(19))];
+    let text =
+        (prop::collection::vec(prop::sample::select(PIECES), 0..6), escape.clone()).prop_map(|(pieces, escape)| spelled(&pieces.concat(), escape));
+    let number = prop_oneof![any::<i64>().prop_map(|n| n.to_string()), Just("4111111111111111".to_owned()), Just("null".to_owned())];
+    let leaf = prop_oneof![4 => text, 1 => number];
+    leaf.prop_recursive(5, 40, 6, move |inner| {
+        let key = (prop::sample::select(KEYS), escape.clone()).prop_map(|(key, escape)| spelled(key, escape));
+        let member = (key, inner.clone()).prop_map(|(key, value)| format!("{key}:{value}"));
+        prop_oneof![
+            2 => prop::collection::vec(member, 1..6).prop_map(|members| format!("{{{}}}", members.join(","))),
+            1 => prop::collection::vec(inner, 0..4).prop_map(|elements| format!("[{}]", elements.join(",")))
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn suspects_are_all_that_there_is(json in soup()) {
+        check_suspects(&json, &mut Suspects::default());
+    }
+
+    #[test]
+    fn runs_of_digits_are_all_found(text in "[0-9 -]{0,24}[a-z,./ -]{0,9}[0-9 -]{0,40}") {
+        let mut found = Vec::new();
+        pan::runs(text.as_bytes(), |at| found.push(at));
+        pan::find(&text, |range| assert!(found.iter().any(|at| (range.start.saturating_sub(24)..range.end + 24).contains(at)), "{text}"));
+    }
+}
+
+/// Against the plain way, at every place within the words that `runs` reads.
+#[test]
+fn each_byte_is_told_in_a_run() {
+    for byte in 0..=u8::MAX {
+        let is_inner = byte.is_ascii_digit() || matches!(byte, b' ' | b'-');
+        for at in 0..25 {
+            let mut bytes = [b'7'; 25];
+            bytes[at] = byte;
+            let mut found = 0;
+            pan::runs(&bytes, |_| found += 1);
+            // What is no part of a run leaves one of 13 on one side, or on both sides of the middle none.
+            assert_eq!(found, usize::from(is_inner || at != 12), "{byte} at {at}");
+        }
+    }
+}
+
+/// A marker is met in a text by a literal, and a key by its role, wherever either stands.
+#[test]
+fn escaped_slashes_and_parted_names_are_seen() {
+    check_json(r#"{"x":"postgres:\/\/u:p1@h\/db"}"#, r#"{"x":"postgres://u:[redacted:credential]@h/db"}"#);
+    check_json(r#"{"pass_word":"x1"}"#, r#"{"pass_word":"[redacted:credential]"}"#);
+    check_json(r#"{"x":["--to-ken","x1"]}"#, r#"{"x":["--to-ken","[redacted:token]"]}"#);
+    check_json(r#"{"env":[{"name":"DB_PASS_WORD","value":"x1"}]}"#, r#"{"env":[{"name":"DB_PASS_WORD","value":"[redacted:credential]"}]}"#);
 }

@@ -1,0 +1,157 @@
+//! What an event costs from bytes to facts, beside sonic-rs, which parses the same bytes into its `Value`: MB per CPU second by kind, medians
+//! of rounds in which every contender has its turn, and the median of the shares within each round.
+//!
+//! `cargo bench --no-default-features --bench normalize -- [EVENTS] [FILE]`: without a file the corpora are made from a seed; with one it is
+//! read (NDJSON).
+#![expect(clippy::unwrap_used, reason = "a bench says what is wrong by failing")]
+
+mod corpus;
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use bartizan::decode::{DecodeLimits, Decoded, Decoder};
+use bartizan::model::{ClusterId, Limits, Origin, Parser, PartitionId, Position, SourceId, TenantId, Timestamp};
+use bartizan::normalize::{Normalizer, Redactor};
+
+/// Events of a corpus that is made up.
+const EVENTS: u64 = 20_000;
+const ROUNDS: usize = 9;
+/// A turn lasts at least so long: the clock of CPU time is coarse on some machines.
+const TURN_S: f64 = 0.3;
+/// Bytes of one payload.
+const PAYLOAD_BYTES: usize = 1 << 20;
+
+/// CPU seconds of this thread so far, from `/proc`: neighbours do not count.
+fn cpu_s() -> f64 {
+    let schedstat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    schedstat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or_default() / 1e9
+}
+
+/// Whole lines, about as many as a payload holds.
+fn payloads(text: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.as_bytes().iter().skip(PAYLOAD_BYTES).position(|byte| *byte == b'\n').map_or(rest.len(), |at| PAYLOAD_BYTES + at + 1);
+        let (payload, tail) = rest.split_at(end);
+        out.push(payload);
+        rest = tail;
+    }
+    out
+}
+
+fn origin() -> Arc<Origin> {
+    Arc::new(Origin {
+        tenant: TenantId::default(),
+        cluster: ClusterId::default(),
+        source: SourceId::from("bench"),
+        partition: PartitionId::from("bench"),
+        object: Arc::from("bench"),
+        received: Timestamp::from_seconds(1_767_225_600),
+    })
+}
+
+/// The stages up to one of them.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Upto {
+    Decode,
+    Redact,
+    Normalise,
+}
+
+/// A contender: its name, and one pass over the payloads.
+type Contender<'c> = (&'static str, Box<dyn FnMut(&[&str]) + 'c>);
+
+fn each_line<'c>(name: &'static str, mut each: impl FnMut(&str) + 'c) -> Contender<'c> {
+    (name, Box::new(move |payloads| payloads.iter().flat_map(|payload| payload.lines()).for_each(&mut each)))
+}
+
+fn stages(name: &'static str, upto: Upto) -> Contender<'static> {
+    let (mut decoder, mut out) = (Decoder::new(DecodeLimits::default(), None), Decoded::default());
+    let (mut parser, mut redactor) = (Parser::new(Limits::default()), Redactor::default());
+    let (normalizer, origin) = (Normalizer::default(), origin());
+    let pass = move |payloads: &[&str]| {
+        for payload in payloads {
+            decoder.decode(payload.as_bytes(), &mut out);
+            for record in out.records.drain(..) {
+                if upto == Upto::Decode {
+                    black_box(record);
+                    continue;
+                }
+                let record = redactor.redact(record, &mut parser);
+                if upto == Upto::Redact {
+                    black_box(record);
+                    continue;
+                }
+                black_box(normalizer.normalize(record, &origin, Position(0)));
+            }
+            out.clear();
+        }
+    };
+    (name, Box::new(pass))
+}
+
+/// MB per CPU second of one turn.
+fn turn(payloads: &[&str], bytes: usize, turn_s: f64, pass: &mut dyn FnMut(&[&str])) -> f64 {
+    let (start, mut done) = (cpu_s(), 0);
+    loop {
+        pass(payloads);
+        done += bytes;
+        let spent_s = cpu_s() - start;
+        if spent_s > turn_s {
+            return done as f64 / 1e6 / spent_s;
+        }
+    }
+}
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of[of.len() / 2]
+}
+
+fn report(name: &str, text: &str, is_bench: bool) {
+    let (rounds, turn_s) = if is_bench { (ROUNDS, TURN_S) } else { (1, 0.0) };
+    let events = text.lines().count();
+    println!("{name}: {events} events, {:.1} MB", text.len() as f64 / 1e6);
+    let payloads = payloads(text);
+    let mut parser = Parser::new(Limits::default());
+    let mut contenders = [
+        each_line("sonic-rs Value", |line| drop(black_box(sonic_rs::from_str::<sonic_rs::Value>(line)))),
+        each_line("parse", move |line| drop(black_box(parser.parse(line.as_bytes(), None)))),
+        stages("decode", Upto::Decode),
+        stages("decode + redact", Upto::Redact),
+        stages("decode + redact + normalise", Upto::Normalise),
+    ];
+    let mut rates = vec![Vec::new(); contenders.len()];
+    for _ in 0..rounds {
+        for ((_, pass), rates) in contenders.iter_mut().zip(&mut rates) {
+            rates.push(turn(&payloads, text.len(), turn_s, pass.as_mut()));
+        }
+    }
+    let first = rates[0].clone();
+    for ((name, _), rates) in contenders.iter().zip(rates) {
+        let share = median(rates.iter().zip(&first).map(|(rate, first)| 100.0 * rate / first).collect());
+        let rate = median(rates);
+        println!(
+            "{name:<30} {rate:>6.0} MB {:>8.0} events per CPU second {share:>6.1} % of the first",
+            rate * 1e6 * events as f64 / text.len() as f64
+        );
+    }
+    println!();
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    // `cargo bench` says so; what `cargo test` runs is the same code, small.
+    let is_bench = std::env::args().any(|argument| argument == "--bench");
+    let events = arguments.first().and_then(|events| events.parse().ok()).unwrap_or(if is_bench { EVENTS } else { 100 });
+    match arguments.get(1) {
+        Some(path) => report(path, &std::fs::read_to_string(path).unwrap(), is_bench),
+        None => {
+            for kind in ["audit", "falco", "flow"] {
+                report(kind, &String::from_utf8(corpus::lines(kind, events, 7)).unwrap(), is_bench);
+            }
+        }
+    }
+}
