@@ -56,7 +56,8 @@ pub(super) fn falco_of(labels: &[u8], output: &[u8], time: Option<Timestamp>) ->
         out.extend_from_slice(b",\"source\":");
         put_text(&source, &mut out);
     }
-    if let Some(time) = time {
+    // falcosidekick's OpenTelemetry logs have the alert's own time among the attributes.
+    if let Some(time) = text(labels, &["timestamp"]).and_then(|own| when(&own)).or(time) {
         out.extend_from_slice(b",\"time\":");
         let mut shown = String::new();
         let _ = Timestamp::from_nanos(time.nanos()).write(&mut shown);
@@ -77,7 +78,7 @@ pub(super) fn falco_of(labels: &[u8], output: &[u8], time: Option<Timestamp>) ->
 
 /// The labels that are fields, by the names that Falco gives them.
 fn put_fields(labels: &[u8], out: &mut Vec<u8>) {
-    const OTHERS: &[&[u8]] = &[b"rule", b"priority", b"hostname", b"tags", b"source", b"eventsource", b"alertname", b"severity"];
+    const OTHERS: &[&[u8]] = &[b"rule", b"priority", b"hostname", b"tags", b"source", b"eventsource", b"alertname", b"severity", b"timestamp"];
     let mut is_first = true;
     each_member(labels, |key, value| {
         let Ok(key) = std::str::from_utf8(key) else { return true };

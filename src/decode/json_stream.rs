@@ -13,7 +13,7 @@ use super::prefix;
 use super::resync::{Found, Resync};
 use super::sniff::{Verdict, Wrapper, blank};
 use super::{Core, Decoded, cri, gcp, shipper};
-use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectReason, Wrapped, Wrapping, skip_value};
+use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectReason, Wrapped, skip_value};
 
 /// Bytes that may be read again after bad values before every byte counts: each bad value is read up to its error and then, for lines, once more.
 const REREAD_BYTES_FREE: u64 = 32 << 20;
@@ -274,7 +274,8 @@ impl Reader {
                     self.docker_part(core, line, at, end, out);
                     return Step::To(at + end);
                 }
-                let mut opening = Opening::new(core, out, self.around(), docker.map(|_| EnvelopeKind::Cri), offset);
+                let mut opening = Opening::new(core, out, self.around(), docker.as_ref().map(|_| EnvelopeKind::Cri), offset);
+                let envelope = docker.map_or(EnvelopeKind::Native, |_| EnvelopeKind::Cri);
                 shipper::open(object, &carried, value, &mut opening);
                 match opening.end() {
                     Ok(_) => out.bytes_records += end as u64,
@@ -287,7 +288,7 @@ impl Reader {
                     Err(_) if self.around.depth > 0 || offset < self.suspect_upto => {
                         out.reject(offset, end as u64, RejectReason::UnknownShape, "an object of no known shape");
                     }
-                    Err(_) => return self.record(core, (Kind::Other, EnvelopeKind::Native, None), window, at, is_last, out),
+                    Err(_) => return self.record(core, (Kind::Other, envelope, None), window, at, is_last, out),
                 }
                 Step::To(at + end)
             }
@@ -324,7 +325,7 @@ impl Reader {
     /// Opens an envelope. One in which nothing is known counts as a whole.
     fn wrapper(&self, core: &mut Core, wrapper: &Wrapper, value: &[u8], at: usize, out: &mut Decoded) -> Step {
         let (offset, len) = (self.base + at as u64, value.len() as u64);
-        let mut opening = Opening::new(core, out, self.around(), Some(wrapper.kind).filter(|kind| *kind != EnvelopeKind::Carrier), offset);
+        let mut opening = Opening::new(core, out, self.around(), Some(wrapper.kind), offset);
         (wrapper.open)(value, &mut opening);
         let said = opening.said();
         match opening.end() {
@@ -357,13 +358,7 @@ impl Reader {
             (None, EnvelopeKind::Native) if is_item => EnvelopeKind::EventList,
             (None, envelope) => envelope,
         };
-        let mut wrapped = around.wrapped();
-        if let Some(emitter) = shipper::emitter_beside(doc) {
-            let mut by = wrapped.by.as_deref().cloned().unwrap_or_default();
-            by.refine(&Wrapping { emitter: Some(emitter), ..Wrapping::default() });
-            wrapped.by = Some(by.into());
-        }
-        (envelope, wrapped)
+        (envelope, around.wrapped_with(doc))
     }
 
     /// A value that is no object, on its own: a string may carry a record.
@@ -377,9 +372,14 @@ impl Reader {
             Some(_) => return Err(ParseError { at: after, what: "text follows a value on its line" }),
         }
         let offset = self.base + at as u64;
-        let is_carried = value.first() == Some(&b'"') && {
-            let mut opening = Opening::new(core, out, self.around(), None, offset);
-            opening.value(value.get(..end).unwrap_or_default())
+        let value = value.get(..end).unwrap_or_default();
+        let mut opening = Opening::new(core, out, self.around(), None, offset);
+        let is_carried = match shipper::timed(value) {
+            Some((time, record)) => {
+                opening.at(Some(time));
+                opening.value(record) || opening.other(record)
+            }
+            None => value.first() == Some(&b'"') && opening.value(value),
         };
         if is_carried {
             out.bytes_records += end as u64;

@@ -32,10 +32,12 @@ fn stream(object: &[u8], opening: &mut Opening<'_>) {
             let time = parts.next().and_then(|time| when(&text_of(time)?));
             let line = parts.next().unwrap_or_default();
             opening.at(time);
-            opening.item(value, |opening| {
+            let read = |opening: &mut Opening<'_>| {
                 let alert = || falco_of(labels, line, time);
                 opening.value(line) || alert().is_some_and(|alert| opening.mangled(&alert))
-            });
+            };
+            let show = || [br#"{"labels":"#.as_slice(), labels, br#","line":"#, line, b"}"].concat().into();
+            opening.item_as(value.len(), read, show);
         }
     });
 }

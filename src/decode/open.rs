@@ -11,8 +11,8 @@ use super::members::text_of;
 use super::prefix::Prefix;
 use super::salvage::salvage;
 use super::sniff::blank;
-use super::{Core, Decoded, otlp_proto, prefix};
-use crate::model::{EnvelopeKind, Kind, Magic, Record, RejectReason, Timestamp, Wrapped, Wrapping};
+use super::{Core, Decoded, otlp_proto, prefix, shipper};
+use crate::model::{Doc, EnvelopeKind, Kind, Magic, Record, RejectReason, Timestamp, Wrapped, Wrapping};
 
 /// How a record got here through the envelopes around it.
 #[derive(Debug, Clone)]
@@ -41,6 +41,17 @@ impl Around {
         Self { by, kind: self.kind.or(prefix.kind), at: prefix.at.or(self.at), ..*self }
     }
 
+    /// What the envelopes say of a record, and the container that a shipper wrote beside the record's members.
+    pub(super) fn wrapped_with(&self, doc: &Doc) -> Wrapped {
+        let mut wrapped = self.wrapped();
+        if let Some(emitter) = shipper::emitter_beside(doc) {
+            let mut by = wrapped.by.as_deref().cloned().unwrap_or_default();
+            by.refine(&Wrapping { emitter: Some(emitter), ..Wrapping::default() });
+            wrapped.by = Some(by.into());
+        }
+        wrapped
+    }
+
     pub(super) fn wrapped(&self) -> Wrapped {
         Wrapped { by: self.by.clone(), at: self.at, is_cut: self.is_cut }
     }
@@ -53,6 +64,8 @@ pub(super) struct Opening<'c> {
     around: Around,
     /// Offset of the envelope in the payload: that of everything in it.
     offset: u64,
+    /// The time of the envelope around this one, for what has none here.
+    outer_at: Option<Timestamp>,
     records: usize,
     /// Why something in it could not be read.
     trouble: Option<RejectReason>,
@@ -61,8 +74,8 @@ pub(super) struct Opening<'c> {
 impl<'c> Opening<'c> {
     pub(super) fn new(core: &'c mut Core, out: &'c mut Decoded, outer: &Around, kind: Option<EnvelopeKind>, offset: u64) -> Self {
         let kind = outer.kind.or(kind.filter(|kind| *kind != EnvelopeKind::Carrier));
-        let around = Around { depth: outer.depth + 1, kind, at: None, ..outer.clone() };
-        Self { core, out, around, offset, records: 0, trouble: None }
+        let around = Around { depth: outer.depth + 1, kind, ..outer.clone() };
+        Self { core, out, around, offset, outer_at: outer.at, records: 0, trouble: None }
     }
 
     /// What the envelope says of everything that is read from now on.
@@ -76,7 +89,7 @@ impl<'c> Opening<'c> {
 
     /// The envelope's time for what is read from now on.
     pub(super) fn at(&mut self, time: Option<Timestamp>) {
-        self.around.at = time;
+        self.around.at = time.or(self.outer_at);
     }
 
     /// Whether an envelope has named the container that printed what is read.
@@ -175,21 +188,28 @@ impl<'c> Opening<'c> {
     /// Reads one item of the envelope's list. One in which nothing is known is a record of kind `other` itself; one that can not be read a counted
     /// reject.
     pub(super) fn item(&mut self, item: &[u8], read: impl FnOnce(&mut Self) -> bool) {
+        self.item_as(item.len(), read, || Cow::Borrowed(item));
+    }
+
+    /// The same for an item of so many bytes that is no JSON, or says little as it stands: `show` is called for one in which nothing is known.
+    pub(super) fn item_as<'i>(&mut self, bytes: usize, read: impl FnOnce(&mut Self) -> bool, show: impl FnOnce() -> Cow<'i, [u8]>) {
         self.trouble = None;
         if !read(self) {
             let reason = self.trouble.unwrap_or(RejectReason::UnknownShape);
-            if self.is_unknown() && self.other(item) {
+            if self.is_unknown() && self.other(&show()) {
                 return;
             }
-            let detail = format!("within an envelope: an item of {} bytes in which nothing is known", item.len());
+            let detail = format!("within an envelope: an item of {bytes} bytes in which nothing is known");
             self.out.reject(self.offset, 0, reason, detail);
         }
     }
 
-    fn other(&mut self, item: &[u8]) -> bool {
+    /// Takes an object in which nothing is known as a record.
+    pub(super) fn other(&mut self, item: &[u8]) -> bool {
         let Some(doc) = (item.first() == Some(&b'{')).then(|| self.core.parser.parse(item, None).ok()).flatten() else { return false };
         let envelope = self.around.kind.unwrap_or(EnvelopeKind::Carrier);
-        self.out.records.push(Record { doc, kind: Kind::Other, envelope, offset: self.offset, wrapped: self.around.wrapped() });
+        let wrapped = self.around.wrapped_with(&doc);
+        self.out.records.push(Record { doc, kind: Kind::Other, envelope, offset: self.offset, wrapped });
         self.records += 1;
         true
     }

@@ -1,6 +1,7 @@
 //! OpenTelemetry logs as JSON: `resourceLogs[].scopeLogs[].logRecords[]`. The record is a log's body, as text or as key-value lists, or its
 //! attributes. Resource attributes name the container and the cluster.
 
+use super::alertmanager::falco_of;
 use super::emitter::Labels;
 use super::members::{Elements, elements, member, members, put_text, text_of};
 use super::open::Opening;
@@ -27,7 +28,7 @@ fn request(object: &[u8], opening: &mut Opening<'_>) {
             opening.says(&labels.wrapping());
             for scope in elements(scopes.unwrap_or_default()) {
                 for record in elements(member(scope, &["logRecords"]).unwrap_or_default()) {
-                    opening.apart(|opening| opening.item(record, |opening| log(record, opening)));
+                    opening.apart(|opening| opening.item_as(record.len(), |opening| log(record, opening), || plain(record).into()));
                 }
             }
         });
@@ -46,7 +47,8 @@ fn note(attributes: &[u8], labels: &mut Labels, is_wanted: impl Fn(&str) -> bool
 
 fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
     let [time, observed, body, attributes] = members(record, ["timeUnixNano", "observedTimeUnixNano", "body", "attributes"]);
-    opening.at([time, observed].into_iter().flatten().find_map(nanos));
+    let time = [time, observed].into_iter().flatten().find_map(nanos);
+    opening.at(time);
     let attributes = attributes.unwrap_or_default();
     if !opening.has_emitter() {
         // What the resource says of the container stands; else the path of its log, which receivers put beside the record.
@@ -63,14 +65,37 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
         }
         _ => false,
     });
+    let text = body.and_then(|body| member(body, &["stringValue"]));
     let has_attributes = elements(attributes).next().is_some();
-    is_found
-        || has_attributes && {
-            let mut json = Vec::new();
-            let pairs = [br#"{"kvlistValue":{"values":"#.as_slice(), attributes, b"}}"].concat();
-            put_json(&pairs, &mut json);
-            opening.value(&json)
-        }
+    is_found || (has_attributes && beside(&object_of(attributes), text, time, opening))
+}
+
+/// Reads attributes: as a record, or as what falcosidekick leaves of an alert, whose text is the body.
+pub(super) fn beside(attributes: &[u8], text: Option<&[u8]>, time: Option<Timestamp>, opening: &mut Opening<'_>) -> bool {
+    match falco_of(attributes, text.unwrap_or_default(), time) {
+        Some(alert) => opening.mangled(&alert),
+        None => opening.value(attributes),
+    }
+}
+
+/// Attributes as one object.
+fn object_of(attributes: &[u8]) -> Vec<u8> {
+    let mut json = Vec::new();
+    put_json(&[br#"{"kvlistValue":{"values":"#.as_slice(), attributes, b"}}"].concat(), &mut json);
+    json
+}
+
+/// A log in which nothing is known, as a plain object.
+fn plain(record: &[u8]) -> Vec<u8> {
+    let [body, attributes] = members(record, ["body", "attributes"]);
+    let mut json = b"{\"body\":".to_vec();
+    put_json(body.unwrap_or(b"{}"), &mut json);
+    if let Some(attributes) = attributes {
+        json.extend_from_slice(b",\"attributes\":");
+        json.extend_from_slice(&object_of(attributes));
+    }
+    json.push(b'}');
+    json
 }
 
 /// Nanoseconds as OTLP spells them, in a text; 0 is none.

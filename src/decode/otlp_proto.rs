@@ -4,7 +4,7 @@
 use super::emitter::{Labels, lossy};
 use super::members::put_text;
 use super::open::Opening;
-use super::otlp::{DEPTH_MAX, put_number};
+use super::otlp::{DEPTH_MAX, beside, put_number};
 use crate::model::{Magic, Timestamp};
 
 /// Bytes from which a beginning can be told.
@@ -105,7 +105,7 @@ pub(super) fn resource_logs(logs: &[u8], opening: &mut Opening<'_>) {
         note(of_number(resource, 1), &mut labels, |_| true);
         opening.says(&labels.wrapping());
         for record in of_number(logs, 2).flat_map(|scope| of_number(scope, 2)) {
-            opening.apart(|opening| opening.item(record, |opening| log(record, opening)));
+            opening.apart(|opening| opening.item_as(record.len(), |opening| log(record, opening), || plain(record).into()));
         }
     });
 }
@@ -125,7 +125,8 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
         Some(Wire::Fixed64(nanos)) => i64::try_from(nanos).ok().filter(|nanos| *nanos != 0).map(Timestamp::from_nanos),
         _ => None,
     };
-    opening.at(nanos(1).or_else(|| nanos(11)));
+    let time = nanos(1).or_else(|| nanos(11));
+    opening.at(time);
     if !opening.has_emitter() {
         let mut labels = Labels::default();
         note(of_number(record, 6), &mut labels, |key| key == "log.file.path");
@@ -137,7 +138,26 @@ fn log(record: &[u8], opening: &mut Opening<'_>) -> bool {
         (None, Some(_)) => opening.value(&json_of(&[], body)),
         _ => false,
     };
-    is_found || opening.value(&json_of(record, &[]))
+    is_found
+        || (field(record, 6).is_some() && {
+            let text = field(body, 1).map(|_| json_of(&[], body));
+            beside(&json_of(record, &[]), text.as_deref(), time, opening)
+        })
+}
+
+/// A log in which nothing is known, as a plain object.
+fn plain(record: &[u8]) -> Vec<u8> {
+    let mut json = b"{\"body\":".to_vec();
+    match field(record, 5) {
+        Some(Wire::Bytes(body)) if !body.is_empty() => json.extend_from_slice(&json_of(&[], body)),
+        _ => json.extend_from_slice(b"null"),
+    }
+    if field(record, 6).is_some() {
+        json.extend_from_slice(b",\"attributes\":");
+        json.extend_from_slice(&json_of(record, &[]));
+    }
+    json.push(b'}');
+    json
 }
 
 /// A value as plain JSON, or, without one, the attributes of a record.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::emitter::emitter_of_path;
-use super::members::{each_member, member, members, text, text_of};
+use super::members::{each_member, elements, member, members, text, text_of};
 use super::open::Opening;
 use super::when::when;
-use crate::model::{Doc, Emitter, Wrapping};
+use crate::model::{Doc, Emitter, Timestamp, Wrapping};
 
 /// Where shippers write the container: below this member, by these names (fluent-bit and fluentd, vector, filebeat).
 const KUBERNETES: &str = "kubernetes";
@@ -78,6 +78,14 @@ pub(super) fn open(object: &[u8], carried: &[(usize, Range<usize>)], from: &[u8]
     if found.kubernetes.is_some() {
         let _ = found.objects.into_iter().any(|value| opening.value(value));
     }
+}
+
+/// `[<seconds>,{..}]`, as fluent-bit prints a record.
+pub(super) fn timed(list: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let mut parts = elements(list);
+    let time = parts.next().filter(|time| time.first().is_some_and(u8::is_ascii_digit)).and_then(|time| when(&text_of(time)?))?;
+    let record = parts.next().filter(|record| record.first() == Some(&b'{'))?;
+    parts.next().is_none().then_some((time, record))
 }
 
 /// Whether this is Elastic's `log` or `event`, which say something of a record and hold none.

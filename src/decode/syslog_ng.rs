@@ -2,6 +2,8 @@
 //! one text of JSON, numbers texts, and keys were parted at their dots. What can be put back is; the record is flagged all the same, since
 //! empty objects, nulls and commas within texts are gone.
 
+use serde::de::IgnoredAny;
+
 use super::members::{each_member, text_of};
 use super::open::Opening;
 use super::sniff::{Want, Wrapper, sign};
@@ -124,7 +126,7 @@ fn put_lists(value: &[u8], out: &mut Vec<u8>) {
         let text = value.get(quote..end).unwrap_or_default();
         let is_key = value.get(end) == Some(&b':');
         let list = (!is_key && text.starts_with(b"\"[{")).then(|| json_text(text)).flatten();
-        match list.filter(|list| skip_value(list.as_bytes(), 0) == Ok(list.len())) {
+        match list.filter(|list| serde_json::from_str::<IgnoredAny>(list).is_ok()) {
             Some(list) => out.extend_from_slice(list.as_bytes()),
             None => out.extend_from_slice(text),
         }

@@ -1,5 +1,6 @@
 mod clouds;
 mod files;
+mod shippers;
 
 use proptest::prelude::*;
 
@@ -293,6 +294,9 @@ fn a_byte_order_mark_in_pieces_does_not_make_a_cut_list_twice() {
     assert_eq!(show(&pieces(bytes, &[1], limits.clone())), show(&whole(bytes, limits)));
 }
 
+/// A request with one log whose body is `{"flow":{"a":1}}`.
+const PROTO: &str = "\x0a\x18\x12\x16\x12\x14*\x12\x0a\x10{\x22flow\x22:{\x22a\x22:1}}";
+
 /// Text that is near to what the reader knows.
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
@@ -302,6 +306,21 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
         Just(r#"{"log":"{\"flow\":{}}\n"}"#.to_owned()),
         Just(r#"{"items":["#.to_owned()),
         Just("2026-01-01T00:00:00Z stdout F ".to_owned()),
+        Just("\n2026-01-01T00:00:00Z stdout P ".to_owned()),
+        Just("\n2026-01-01T00:00:00Z stderr P {\"auditID\":\"x\",".to_owned()),
+        Just("\n2026-01-01T00:00:00Z stderr F \"verb\":\"get\"}\n".to_owned()),
+        Just("2026-01-01T00:00:00Z\ttag\t".to_owned()),
+        Just("<13>1 2026-01-01T00:00:00Z h a - - - ".to_owned()),
+        Just("Jan  1 00:00:00 h a: ".to_owned()),
+        Just("9 <13>words".to_owned()),
+        Just("level=info msg=\"{\\\"flow\\\":{}}\" a=b".to_owned()),
+        Just(r#"{"log":"{\"auditID\":","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#.to_owned()),
+        Just(r#"{"log":"\"x\",\"verb\":\"get\"}\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#.to_owned()),
+        Just(r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"{\"flow\":{}}"}}]}]}]}"#.to_owned()),
+        Just(PROTO.to_owned()),
+        Just(format!("\0\0\0{}{PROTO}", char::from(PROTO.len() as u8))),
+        Just("[1772359200.5,{\"log\":\"x\"}]".to_owned()),
+        Just("\n".to_owned()),
         Just("{\n  \"auditID\": \"x\",\n".to_owned()),
         Just("\u{feff}".to_owned()),
         "[\\[\\]{},:\" \n\r\ta1e.\\\\-]{1,6}",
@@ -318,9 +337,10 @@ proptest! {
     }
 
     #[test]
-    fn pieces_give_what_the_whole_gives(bytes in soup(), sizes in proptest::collection::vec(1_usize..40, 1..6), record_bytes_max in prop_oneof![Just(4_usize << 20), 8_usize..80]) {
+    fn pieces_give_what_the_whole_gives(bytes in soup(), sizes in proptest::collection::vec(1_usize..40, 1..6), record_bytes_max in prop_oneof![Just(4_usize << 20), 8_usize..80], envelope_bytes_max in prop_oneof![Just(4_usize << 20), 8_usize..200]) {
         let mut limits = DecodeLimits::default();
         limits.record.record_bytes_max = record_bytes_max;
+        limits.envelope_bytes_max = envelope_bytes_max;
         let expected = show(&whole(&bytes, limits.clone()));
         prop_assert_eq!(show(&pieces(&bytes, &sizes, limits)), expected);
     }

@@ -56,8 +56,12 @@ pub struct Wrapping {
 }
 
 impl Wrapping {
-    /// Takes over what an inner envelope says: the nearer one knows better.
+    /// Takes over what an inner envelope says: the nearer one knows better. What a named container printed is its own word, so nothing in it
+    /// says anything of another container, cluster or account.
     pub fn refine(&mut self, inner: &Self) {
+        if self.emitter.as_ref().is_some_and(|emitter| !emitter.pod.is_empty()) {
+            return;
+        }
         let Self { cluster, provider, account, stream, emitter } = inner;
         self.cluster = cluster.clone().or(self.cluster.take());
         self.provider = provider.or(self.provider);

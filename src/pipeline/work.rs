@@ -164,10 +164,10 @@ impl Worker {
         let kinds = kinds.and(self.settings.kinds.get(&origin.source).copied().unwrap_or_default());
         let normalizer = Normalizer::new(Settings { kinds, workloads: self.settings.workloads.get(&origin.source).cloned().unwrap_or_default() });
         let mut repeats = 0;
-        // The log file of a container is named for it, whatever its lines say.
+        // The log file of a container is named for it, whatever its lines say: all of them are the container's own word.
         let printed = emitter_of_path(&origin.object).map(|emitter| Arc::new(Wrapping { emitter: Some(emitter), ..Wrapping::default() }));
         for mut record in decoded.records.drain(..) {
-            if let (Some(printed), None) = (&printed, &record.wrapped.by) {
+            if let Some(printed) = &printed {
                 record.wrapped.by = Some(Arc::clone(printed));
             }
             let record = self.redactor.redact(record, &mut self.parser);

@@ -3,6 +3,7 @@
 use super::{Reader, Step};
 use crate::decode::cri::DockerLine;
 use crate::decode::join::{Part, Run};
+use crate::decode::members::text_of;
 use crate::decode::open::{Around, Opening};
 use crate::decode::prefix::{Behind, Prefix, is_value};
 use crate::decode::{Core, Decoded};
@@ -106,7 +107,7 @@ impl Reader {
         }
         let mut opening = Opening::new(core, out, self.around(), Some(EnvelopeKind::Cri), run.offset);
         opening.at(run.at);
-        opening.text(&String::from_utf8_lossy(&run.text));
+        let _ = opening.text(&String::from_utf8_lossy(&run.text)) || opening.other(&run.text);
         match opening.end() {
             Ok(_) => out.bytes_records += run.bytes,
             Err(reason) => out.reject(run.offset, run.bytes, reason, "a record in parts in which nothing is known"),
@@ -119,7 +120,10 @@ impl Reader {
         let mut opening = Opening::new(core, out, self.around(), prefix.kind, offset);
         opening.at(prefix.at);
         match skip_value(text, 0) {
-            Ok(end) => opening.value(text.get(..end).unwrap_or_default()),
+            Ok(end) => {
+                let value = text.get(..end).unwrap_or_default();
+                opening.value(value) || opening.other(value) || text_of(value).is_some_and(|text| opening.other(text.as_bytes()))
+            }
             // The line was cut: so is the text of its value.
             Err(_) if text.first() == Some(&b'"') => opening.value(&[text, b"\""].concat()),
             Err(_) => opening.text(&String::from_utf8_lossy(text)),
