@@ -14,6 +14,8 @@ pub(super) enum Want {
     Any,
     Object,
     List,
+    /// A list of objects, or an empty one.
+    Objects,
     /// A string whose JSON text starts so, after the quote.
     Text(&'static str),
     /// An object or list whose JSON text has this somewhere.
@@ -242,6 +244,11 @@ impl Sniffer {
             Want::Any => true,
             Want::Object => bytes.get(start) == Some(&b'{'),
             Want::List => bytes.get(start) == Some(&b'['),
+            Want::Objects if bytes.get(start) == Some(&b'[') => match bytes.get(blank(bytes, start + 1)) {
+                Some(first) => matches!(first, b'{' | b']'),
+                None => return Err(ParseError { at: bytes.len(), what: "the text ends within a list" }),
+            },
+            Want::Objects => false,
             Want::Member(name) => {
                 let end = if bytes.get(start) == Some(&b'{') { skip_value(bytes, start)? } else { start };
                 members(bytes.get(start..end).unwrap_or_default(), [name])[0].is_some()

@@ -98,6 +98,8 @@ fn shapes_are_told_by_content() {
     check(r#"{"source":"PERF_EVENT_RING_BUFFER","num_events_lost":"4096","cpu":3}"#, "other/hubble@0");
     check(r#"{"kind":0}"#, "other/native@0");
     check(r#"{"kind":"PodList","items":[{"kind":"Pod"}]}"#, "other/event_list@27");
+    check(r#"{"user":"alice","items":[1,2],"total":2}"#, "other/native@0");
+    check(r#"{"items": [ "a" ]}{"items": [ ]}"#, "other/native@0");
     check("{}", "!control@0+2");
     check("1\n\"x\"\nnull\n[1,2]", "!not_a_record@0+1 !not_a_record@2+3 !not_a_record@6+4 !not_a_record@11+5");
 }
@@ -232,7 +234,7 @@ fn kinds_are_told_by_content() {
             assert_eq!(show(&pieces(&bytes, &[size], DecodeLimits::default())), show(&out), "{file}");
         }
     };
-    check("policy", "policy policy policy !control@1202+69 policy policy policy policy policy policy policy");
+    check("policy", "policy policy policy !control@1202+69 policy policy policy policy policy policy policy policy");
     check("osquery", "fim other other other other");
     check("findings", "finding finding finding finding");
     check("cluster", "k8s_event k8s_event other other other other other other other other other flow cloud_audit cloud_audit falco falco other");

@@ -37,6 +37,10 @@ slots!(Slot {
     Action "Action";
     Result "Result";
     Enforcer "Enforcer";
+    SrcIp "EventData SourceIP";
+    DstIp "EventData DestinationIP";
+    DstPort "EventData DestinationPort";
+    Protocol "EventData Protocol";
 });
 
 static TABLE: LazyLock<Table<Slot>> = LazyLock::new(|| table(Slot::ROWS));
@@ -102,6 +106,16 @@ fn done_facts(fields: &Gathered<'_>, facts: &mut Facts) {
         (Some("Network" | "NetworkFirewall"), Some(words)) => net_facts(words, facts),
         _ => {}
     }
+    for (slot, field) in [(Slot::SrcIp, Field::SrcIp), (Slot::DstIp, Field::DstIp)] {
+        if let Some(ip) = fields.text(slot).filter(|ip| entities::is_ip(ip)) {
+            facts.push_text(field, ip);
+            entities::ip(Some(ip), facts);
+        }
+    }
+    if let Some(port) = fields.text(Slot::DstPort).and_then(|port| port.parse::<u16>().ok()) {
+        facts.push_number(Field::DstPort, i64::from(port));
+    }
+    push_lower(Field::NetProtocol, fields.text(Slot::Protocol), facts);
 }
 
 /// `remoteip=1.2.3.4 port=443 protocol=TCP`, or a name that was asked for.

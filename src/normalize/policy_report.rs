@@ -1,4 +1,5 @@
-//! `PolicyReport` and `ClusterPolicyReport` objects (`wgpolicyk8s.io`, `openreports.io`): one record with all results of one report.
+//! `PolicyReport` and `ClusterPolicyReport` objects (`wgpolicyk8s.io`, `openreports.io`): one record with all results of one report. Where
+//! some failed, facts are those of what did not pass; what passed is reached by native names.
 
 use std::sync::LazyLock;
 
@@ -6,7 +7,7 @@ use super::Head;
 use super::identity::{Identity, Place, act_of, position_id};
 use super::instant;
 use super::object::{self, Object};
-use super::policy::{push_lower, results_outcome};
+use super::policy::{gather_failing, push_lower, results_outcome};
 use super::slots::{Gathered, Table, slots, table};
 use crate::model::{Doc, Facts, Field, Timestamp};
 
@@ -36,7 +37,7 @@ slots!(Slot {
 static TABLE: LazyLock<Table<Slot>> = LazyLock::new(|| table(Slot::ROWS));
 
 pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
-    let fields = Gathered::gather(doc, &TABLE);
+    let fields = gather_failing(doc, &TABLE, Slot::Result);
     for (slot, field) in [(Slot::Policy, Field::PolicyName), (Slot::Rule, Field::PolicyRule), (Slot::Category, Field::PolicyCategory)] {
         for text in fields.texts(slot).filter(|text| !text.is_empty()) {
             facts.push_text(field, text);
@@ -71,7 +72,7 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     Head { id, act: act_of(id), time, outcome, count: 1, is_truncated: is_cut || fields.is_cut() }
 }
 
-/// The report's latest result.
+/// The latest of the results that are told.
 fn last_result(fields: &Gathered<'_>) -> Option<Timestamp> {
     let times = fields.each(Slot::Seconds).filter_map(|(leaf, seconds)| {
         let nanos = fields.each(Slot::Nanos).find(|(other, _)| other.parent == leaf.parent);

@@ -130,9 +130,16 @@ impl<'d> Gathered<'d> {
 
     /// One pass: every leaf whose path is in the table.
     pub(super) fn gather<S: Slot>(doc: &'d Doc, table: &Table<S>) -> Self {
+        Self::gather_where(doc, table, |_| true)
+    }
+
+    /// As [`Gathered::gather`], with those leaves alone for which this holds.
+    pub(super) fn gather_where<S: Slot>(doc: &'d Doc, table: &Table<S>, is_wanted: impl Fn(&Leaf) -> bool) -> Self {
         let mut gathered = Self::of_many(doc);
         for (at, leaf) in doc.leaves().iter().enumerate() {
-            if let Some(slot) = table.get(leaf.path) {
+            if let Some(slot) = table.get(leaf.path)
+                && is_wanted(leaf)
+            {
                 gathered.push(slot, at);
             }
         }

@@ -1,4 +1,5 @@
 //! Trivy: reports of its operator and of Starboard, whole or in a webhook's body, and the JSON of the command for an image, a folder or a cluster.
+//! Of checks, facts are those that did not pass, if there are any.
 
 use std::sync::LazyLock;
 
@@ -6,7 +7,7 @@ use super::Head;
 use super::identity::{Identity, Place, act_of, whole_id};
 use super::instant;
 use super::object::{self, Object};
-use super::policy::{push_lower, results_outcome};
+use super::policy::{gather_failing, push_lower};
 use super::slots::{Gathered, Table, slots, table_under};
 use crate::model::{Doc, Facts, Field};
 
@@ -29,8 +30,7 @@ slots!(Slot {
     Secret "report secrets ruleID|Results Secrets RuleID";
     Check "report checks checkID|Results Misconfigurations ID|spec compliance controls id|status detailReport results id|status summaryReport controlCheck id";
     Severity "report vulnerabilities severity|report secrets severity|report checks severity|Results Vulnerabilities Severity|Results Secrets Severity|Results Misconfigurations Severity|spec compliance controls severity";
-    Success "report checks success";
-    Status "Results Misconfigurations Status";
+    Status "report checks success|Results Misconfigurations Status";
     Failures "status summary failCount";
     Title "report vulnerabilities title|report secrets title|report checks title|report checks messages|Results Vulnerabilities Title|Results Secrets Title|Results Misconfigurations Title|spec compliance title";
     Artifact "ArtifactName";
@@ -49,7 +49,7 @@ const UNDER: &[&str] = &["", "operatorObject", "Vulnerabilities", "Misconfigurat
 static TABLE: LazyLock<Table<Slot>> = LazyLock::new(|| table_under(UNDER, Slot::ROWS));
 
 pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
-    let fields = Gathered::gather(doc, &TABLE);
+    let fields = gather_failing(doc, &TABLE, Slot::Status);
     facts.push_text(Field::PolicyEngine, "trivy");
     fields.alias_first(Slot::Verb, Field::EventAction, facts);
     fields.alias_first(Slot::ReportKind, Field::PolicyName, facts);
@@ -90,9 +90,8 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
 fn outcome(fields: &Gathered<'_>) -> &'static str {
     let is_failed = fields.has(Slot::Vulnerability)
         || fields.has(Slot::Secret)
-        || fields.texts(Slot::Success).any(|success| success == "false")
-        || fields.texts(Slot::Failures).any(|count| count != "0")
-        || results_outcome(fields.texts(Slot::Status)) == "failure";
+        || fields.texts(Slot::Status).any(|status| status == "false" || status.eq_ignore_ascii_case("fail"))
+        || fields.texts(Slot::Failures).any(|count| count != "0");
     if is_failed { "failure" } else { "success" }
 }
 
