@@ -1,10 +1,12 @@
 //! AWS: CloudWatch Logs as subscriptions, Lambda, Kinesis, MSK, SQS, SNS and Firehose hand it out (Firehose's list is read in `azure`, which has the
 //! same name). Export tasks write lines, which `prefix` reads.
 
+use super::emitter::emitter_of_path;
 use super::members::{each_member, elements, member, members, text_of};
 use super::open::Opening;
+use super::shipper;
 use super::sniff::{Want, Wrapper, sign};
-use crate::model::{Emitter, EnvelopeKind, Provider, Timestamp, Wrapping};
+use crate::model::{EnvelopeKind, Provider, Timestamp, Wrapping};
 
 const CLOUDWATCH: Wrapper = Wrapper { all: &[], any: &[], kind: EnvelopeKind::CloudWatch, is_record: false, open: subscription };
 
@@ -57,7 +59,7 @@ fn subscription(object: &[u8], opening: &mut Opening<'_>) {
         provider: Some(Provider::Aws),
         account: text_of(owner).map(|owner| owner.into_owned()),
         // Elsewhere containers write, and say so themselves or not at all. Opened all the same: what looks like a record is redacted like one.
-        emitter: (!is_audit).then(Emitter::default),
+        emitter: (!is_audit).then(|| emitter_of_path(&stream).unwrap_or_default()),
         stream: Some(format!("{name}:{stream}")),
     });
     let mut is_empty = true;
@@ -66,11 +68,20 @@ fn subscription(object: &[u8], opening: &mut Opening<'_>) {
         let [time, message] = members(event, ["timestamp", "message"]);
         let millis = time.and_then(text_of).and_then(|millis| millis.parse::<i64>().ok());
         opening.at(millis.and_then(|millis| Some(Timestamp::from_nanos(millis.checked_mul(1_000_000)?))));
-        opening.item(event, |opening| message.is_some_and(|message| opening.value(message)));
+        opening.apart(|opening| opening.item(event, |opening| message.is_some_and(|message| printed(message, opening))));
     }
     if is_empty {
         opening.control();
     }
+}
+
+/// What a container or a control plane wrote. Of a line in which nothing is known the event tells more, with the container that its shipper names.
+fn printed(message: &[u8], opening: &mut Opening<'_>) -> bool {
+    let is_known = opening.value(message);
+    if !is_known && let Some(emitter) = text_of(message).and_then(|text| shipper::emitter_in(text.as_bytes())) {
+        opening.says(&Wrapping { emitter: Some(emitter), ..Wrapping::default() });
+    }
+    is_known
 }
 
 /// `{"awslogs":{"data":"<base64 of gzip>"}}`.

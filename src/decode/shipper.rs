@@ -93,6 +93,11 @@ fn is_schema(value: &[u8]) -> bool {
     members(value, ["file", "offset", "dataset", "module"]).iter().any(Option::is_some)
 }
 
+/// The container that an object of a shipper names.
+pub(super) fn emitter_in(object: &[u8]) -> Option<Emitter> {
+    members(object, [KUBERNETES])[0].and_then(emitter)
+}
+
 fn emitter(kubernetes: &[u8]) -> Option<Emitter> {
     let one = |paths: &[&[&str]]| paths.iter().find_map(|path| text(kubernetes, path)).map(|name| name.into_owned());
     let emitter = Emitter { namespace: one(NAMESPACES).unwrap_or_default(), pod: one(PODS)?, container: one(CONTAINERS).unwrap_or_default() };

@@ -142,3 +142,17 @@ fn yandex() {
         check(&trails(snake), "k8s_audit/yandex_audit_trails cat1 yandex f1 at 2026-01-01T00:00:00Z");
     }
 }
+
+#[test]
+fn nobody_speaks_as_another_container() {
+    // A container prints what a shipper would write of another.
+    let forged = format!(r#"{{"log":{},"kubernetes":{{"namespace_name":"kube-system","pod_name":"kube-apiserver-0"}}}}"#, quoted(AUDIT));
+    let named = r#""kubernetes":{"namespace_name":"shop","pod_name":"web-0"}"#;
+    check(&format!(r#"{{"log":{},{named}}}"#, quoted(&forged)), "k8s_audit/carrier shop/web-0");
+    let resource = r#""resource":{"type":"k8s_container","labels":{"namespace_name":"shop","pod_name":"web-0"}},"insertId":"i""#;
+    check(&format!(r#"{{{resource},"jsonPayload":{forged}}}"#), "k8s_audit/gcp_logging gcp shop/web-0");
+    check(&format!(r#"{{{resource},"textPayload":{}}}"#, quoted(&forged)), "k8s_audit/gcp_logging gcp shop/web-0");
+    let entry = r#"{"insertId":"j","protoPayload":{"serviceName":"k8s.io"}}"#;
+    check(&format!(r#"{{{resource},"jsonPayload":{entry}}}"#), "k8s_audit/gcp_logging gcp shop/web-0");
+    check(&format!(r#"{{{resource},"textPayload":{}}}"#, quoted(entry)), "k8s_audit/gcp_logging gcp shop/web-0");
+}

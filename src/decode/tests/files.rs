@@ -29,7 +29,14 @@ fn aws() {
     check("aws/subscriptions-unparted.json", &[EKS, CUT, EKS, CUT, "1 !control"]);
     // What looks like an audit event in another stream is opened, so that it is redacted like one, and has nobody's word.
     check("aws/authenticator.json", &["1 other/cloudwatch books aws 210987654321 /", "1 k8s_audit/cloudwatch books aws 210987654321 /"]);
-    check("aws/insights.json", &["1 falco/cloudwatch books aws 210987654321 falco/falco-x7k2p", "2 other/cloudwatch books aws 210987654321 /"]);
+    check(
+        "aws/insights.json",
+        &[
+            "1 falco/cloudwatch books aws 210987654321 falco/falco-x7k2p",
+            "1 other/cloudwatch books aws 210987654321 books/till-0",
+            "1 other/cloudwatch books aws 210987654321 /",
+        ],
+    );
     check("aws/look-alike-group.json", &["1 k8s_audit/cloudwatch aws 210987654321 /"]);
     check("aws/firehose-request.json", &[EKS, CUT, "2 other/carrier", "1 !control"]);
     check("aws/firehose-transform.json", &["2 k8s_audit/carrier"]);
