@@ -147,6 +147,9 @@ fn main() {
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let events = arguments.first().and_then(|events| events.parse().ok()).unwrap_or(if is_bench { EVENTS } else { 100 });
     match arguments.get(1) {
+        Some(kind) if ["audit", "falco", "flow"].contains(&kind.as_str()) => {
+            report(kind, &String::from_utf8(corpus::lines(kind, events, 7)).unwrap(), is_bench)
+        }
         Some(path) => report(path, &std::fs::read_to_string(path).unwrap(), is_bench),
         None => {
             for kind in ["audit", "falco", "flow"] {

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 /// Digits of a card number.
-const DIGITS: std::ops::RangeInclusive<usize> = 13..=DIGITS_MAX;
+const DIGITS: std::ops::RangeInclusive<usize> = DIGITS_MIN as usize..=DIGITS_MAX;
+const DIGITS_MIN: u32 = 13;
 const DIGITS_MAX: usize = 19;
 /// Digits that stay at the start and at the end.
 const KEPT: (usize, usize) = (6, 4);
@@ -42,35 +43,79 @@ const fn eight(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// A bit for each byte of the word that is no digit, blank or hyphen; zero where it is one.
+/// A bit for each byte of the word that is a digit, blank or hyphen, the first the lowest.
 #[inline]
-const fn others(word: u64) -> u64 {
+const fn ones(word: u64) -> u64 {
     // The sums do not carry into the next byte, and their top bits tell: above 9, not a blank, not a hyphen.
     let low = (word ^ eight(b'0')) & eight(0x7f);
     let no_digit = low + eight(0x76);
     let no_blank = (low ^ eight(b' ' ^ b'0')) + eight(0x7f);
     let no_hyphen = (low ^ eight(b'-' ^ b'0')) + eight(0x7f);
-    (no_digit & no_blank & no_hyphen | word) & eight(0x80)
+    let marks = !(no_digit & no_blank & no_hyphen | word) & eight(0x80);
+    (marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// Calls `to` with each 64 bytes and where they start; the last are filled up with zeros.
+#[inline]
+fn each_block(bytes: &[u8], mut to: impl FnMut(usize, &[u8; 64])) {
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    for (nth, block) in blocks.iter().enumerate() {
+        to(nth * 64, block);
+    }
+    if !rest.is_empty() {
+        let mut block = [0; 64];
+        block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        to(blocks.len() * 64, &block);
+    }
 }
 
 /// Calls `to` with a place in each run of digits that is as long as a card's, single blanks and hyphens between them not counted, in order.
 pub(super) fn runs(bytes: &[u8], mut to: impl FnMut(usize)) {
     let mut end = 0;
-    for (nth, chunk) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        // A run of 13 bytes or more has the last six bytes of some chunk, and one of the first two of those is a digit.
-        if others(u64::from_le_bytes(*chunk)) >> 16 != 0 {
-            continue;
+    // Bytes of the run that goes on into the next block.
+    let mut before = 0;
+    each_block(bytes, |start, block| {
+        let words = block.as_chunks::<8>().0.iter().enumerate();
+        let ones = words.fold(0, |bits, (nth, word)| bits | ones(u64::from_le_bytes(*word)) << (nth * 8));
+        let head = ones.trailing_ones();
+        if before + head >= DIGITS_MIN {
+            run_at(bytes, start, &mut end, &mut to);
         }
-        let at = nth * 8 + if chunk[2].is_ascii_digit() { 2 } else { 3 };
-        if at < end || !bytes[at].is_ascii_digit() {
-            continue;
+        // A bit is left where 13 in a row begin: first of two, of four, of eight, then of the rest.
+        let two = ones & ones >> 1;
+        let four = two & two >> 2;
+        let eight = four & four >> 4;
+        let mut long = eight & eight >> 5;
+        while long != 0 {
+            let first = long.trailing_zeros();
+            run_at(bytes, start + first as usize, &mut end, &mut to);
+            // Past the ones that go on from there.
+            let past = first + (long >> first).trailing_ones();
+            long &= u64::MAX.checked_shl(past).unwrap_or_default();
         }
+        before = if head == 64 { before.saturating_add(64) } else { ones.leading_ones() };
+    });
+}
+
+/// Tells of a run at this place or right behind it, unless it has been looked at.
+fn run_at(bytes: &[u8], from: usize, end: &mut usize, to: &mut impl FnMut(usize)) {
+    let mut at = from.max(*end);
+    // Of more blanks or hyphens in a row none is part of a run.
+    while bytes.get(at).is_some_and(|byte| matches!(byte, b' ' | b'-')) {
+        at += 1;
+    }
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
         let run = run_around(bytes, at);
-        end = run.end;
+        *end = run.end;
         if run.digits >= *DIGITS.start() {
             to(at);
         }
+        at = run.end;
+        while bytes.get(at).is_some_and(|byte| matches!(byte, b' ' | b'-')) {
+            at += 1;
+        }
     }
+    *end = at;
 }
 
 struct Run {
