@@ -39,25 +39,24 @@ const ISSUERS: &[(u64, u64, std::ops::RangeInclusive<usize>)] = &[
 const GROUPS: &[&[usize]] = &[&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3], &[4, 4, 4, 1], &[6, 13], &[4, 4, 5]];
 
 /// The same byte eight times.
-const fn eight(byte: u8) -> u64 {
+pub(super) const fn eight(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// A bit for each byte of the word that is a digit, blank or hyphen, the first the lowest.
+/// The top bit of each byte of the word that is a digit, blank or hyphen.
 #[inline]
-const fn ones(word: u64) -> u64 {
+const fn marks(word: u64) -> u64 {
     // The sums do not carry into the next byte, and their top bits tell: above 9, not a blank, not a hyphen.
     let low = (word ^ eight(b'0')) & eight(0x7f);
     let no_digit = low + eight(0x76);
     let no_blank = (low ^ eight(b' ' ^ b'0')) + eight(0x7f);
     let no_hyphen = (low ^ eight(b'-' ^ b'0')) + eight(0x7f);
-    let marks = !(no_digit & no_blank & no_hyphen | word) & eight(0x80);
-    (marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    !(no_digit & no_blank & no_hyphen | word) & eight(0x80)
 }
 
 /// Calls `to` with each 64 bytes and where they start; the last are filled up with zeros.
 #[inline]
-fn each_block(bytes: &[u8], mut to: impl FnMut(usize, &[u8; 64])) {
+pub(super) fn each_block(bytes: &[u8], mut to: impl FnMut(usize, &[u8; 64])) {
     let (blocks, rest) = bytes.as_chunks::<64>();
     for (nth, block) in blocks.iter().enumerate() {
         to(nth * 64, block);
@@ -72,28 +71,21 @@ fn each_block(bytes: &[u8], mut to: impl FnMut(usize, &[u8; 64])) {
 /// Calls `to` with a place in each run of digits that is as long as a card's, single blanks and hyphens between them not counted, in order.
 pub(super) fn runs(bytes: &[u8], mut to: impl FnMut(usize)) {
     let mut end = 0;
-    // Bytes of the run that goes on into the next block.
     let mut before = 0;
     each_block(bytes, |start, block| {
-        let words = block.as_chunks::<8>().0.iter().enumerate();
-        let ones = words.fold(0, |bits, (nth, word)| bits | ones(u64::from_le_bytes(*word)) << (nth * 8));
-        let head = ones.trailing_ones();
-        if before + head >= DIGITS_MIN {
-            run_at(bytes, start, &mut end, &mut to);
+        let mut all = [before; 9];
+        for (marks_of, word) in all.iter_mut().skip(1).zip(block.as_chunks::<8>().0) {
+            *marks_of = marks(u64::from_le_bytes(*word));
         }
-        // A bit is left where 13 in a row begin: first of two, of four, of eight, then of the rest.
-        let two = ones & ones >> 1;
-        let four = two & two >> 2;
-        let eight = four & four >> 4;
-        let mut long = eight & eight >> 5;
-        while long != 0 {
-            let first = long.trailing_zeros();
-            run_at(bytes, start + first as usize, &mut end, &mut to);
-            // Past the ones that go on from there.
-            let past = first + (long >> first).trailing_ones();
-            long &= u64::MAX.checked_shl(past).unwrap_or_default();
+        before = all[8];
+        // Of 13 in a row eight fill a word, or the end of one and the start of the next.
+        let is_full = |nth: usize| {
+            let (word, across) = (all[nth + 1], all[nth] >> 32 | all[nth + 1] << 32);
+            (word == eight(0x80)) | (across == eight(0x80))
+        };
+        if (0..8).fold(false, |any, nth| any | is_full(nth)) {
+            (0..8).filter(|nth| is_full(*nth)).for_each(|nth| run_at(bytes, start + nth * 8, &mut end, &mut to));
         }
-        before = if head == 64 { before.saturating_add(64) } else { ones.leading_ones() };
     });
 }
 
