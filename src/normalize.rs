@@ -54,7 +54,7 @@ mod yandex;
 
 use std::sync::Arc;
 
-pub use redact::{Class, Edit, RedactCounts, Redactor, apply, edits};
+pub use redact::{Class, Edit, Names, RedactCounts, Redactor, apply, edits};
 pub use workloads::{BadWorkload, Workload, Workloads};
 
 use crate::model::{ActId, Event, EventId, Facts, Field, Kind, Kinds, Origin, Position, Provider, Record, Timestamp, Wrapping};
@@ -140,6 +140,9 @@ fn event(mut record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, 
     }
     if head.is_truncated || record.wrapped.is_cut || record.doc.is_cut() || record.doc.is_lossy() {
         facts.push_bool(Field::EventTruncated, true);
+    }
+    for class in redact::hits(record.doc.text()) {
+        facts.push_text(Field::RedactHits, class.name());
     }
     if is_forged {
         facts.push_bool(Field::EventForgedKind, true);

@@ -138,7 +138,8 @@ pub(super) enum LevelName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedactSettings {
-    /// Names of members whose values are masked, besides those that are known to hold secrets.
+    /// Names of members whose values are masked, besides those that are known to hold secrets: whatever the values are and whatever is in them. Case,
+    /// `_`, `-` and spaces do not count.
     pub keys: Vec<String>,
 }
 

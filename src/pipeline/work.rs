@@ -12,7 +12,7 @@ use crate::detect::engine::Engine;
 use crate::model::{
     Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Reject, SourceId, Timestamp, Wrapping,
 };
-use crate::normalize::{Normalizer, RedactCounts, Redactor, Settings, Workloads};
+use crate::normalize::{Names, Normalizer, RedactCounts, Redactor, Settings, Workloads};
 
 /// How far an event's clock may run ahead of ours before the watermark takes the time of receipt instead.
 const FUTURE_MAX: Duration = Duration::minutes(5);
@@ -28,6 +28,8 @@ pub struct WorkerSettings {
     pub idle_after: Duration,
     /// Rejects kept for a report; past it they are counted only.
     pub rejects_kept_max: usize,
+    /// Names of members whose values are masked, besides those that are known to hold secrets.
+    pub masked: Names,
     /// What is left out of the store.
     pub drops: Drops,
     /// The store holds events from before this start.
@@ -42,6 +44,7 @@ impl Default for WorkerSettings {
             workloads: BTreeMap::new(),
             idle_after: Duration::minutes(5),
             rejects_kept_max: 10_000,
+            masked: Names::default(),
             drops: Drops::default(),
             has_past: false,
             decode: DecodeLimits::default(),
@@ -85,7 +88,7 @@ impl Worker {
         Self {
             decoder: Decoder::new(settings.decode.clone(), Some(inflate)),
             decoded: Decoded::default(),
-            redactor: Redactor::default(),
+            redactor: Redactor::new(settings.masked.clone()),
             parser: Parser::new(settings.decode.record.clone()),
             seen: Seen::new(IDS_PER_GENERATION_MAX, settings.has_past),
             engine,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::{Class, MARK, encoded, pan};
+use super::{Class, MARK, encoded, loose, pan};
 
 /// A part of a text that must go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,7 @@ pub(super) fn find(text: &str) -> Vec<Match> {
         };
         found.extend(secret.filter(|(range, _)| !range.is_empty()).map(|(range, class)| Match { range, class }));
     }
+    loose::find(text, |range, class| found.push(Match { range, class }));
     if text.len() >= 13 {
         pan::find(text, |range| found.push(Match { range, class: Class::Pan }));
         encoded::find(text, |range| found.push(Match { range, class: Class::Pan }));
