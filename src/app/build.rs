@@ -135,7 +135,17 @@ pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past:
             workloads.insert(SourceId::from(source.name.as_str()), Arc::new(listed));
         }
     }
-    let settings = WorkerSettings { kinds, workloads, masked: masked(config), drops: drops(config)?, has_past: true, ..WorkerSettings::default() };
+    let silent_after = if is_finite { Duration::seconds(0) } else { Duration::seconds(i64::from(config.detect.silent_after_s)) };
+    let settings = WorkerSettings {
+        kinds,
+        workloads,
+        masked: masked(config),
+        drops: drops(config)?,
+        tells_health: true,
+        silent_after,
+        has_past: true,
+        ..WorkerSettings::default()
+    };
     let mut worker = Worker::new(engine, Arc::clone(ledger), Arc::new(Codec), settings);
     if let Some(past) = past {
         warm(&mut worker, past)?;

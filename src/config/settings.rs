@@ -118,6 +118,8 @@ pub struct DetectSettings {
     pub level: BTreeMap<String, Level>,
     /// Named lists that rules refer to.
     pub lists: BTreeMap<String, Vec<String>>,
+    /// A source of which nothing has come for so many seconds is said to be silent, in an event of kind `source_health`; 0: none ever is.
+    pub silent_after_s: u32,
     /// Fields that rules name in another vocabulary, and what they are here.
     pub fields: BTreeMap<String, String>,
 }
