@@ -2,6 +2,8 @@
 //!
 //! Every cell here is wrapped by this file; what real programs write is held to the same by the tests of the decoders.
 
+mod recorded;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
