@@ -16,6 +16,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     (".tsv", "*", "a list of where lines came from"),
     (".yaml", "*", "YAML is not read"),
     (".csv", "*", "CSV is not read"),
+    (".headers", "not_json", "headers of recorded requests"),
+    ("envelopes/azure-eventhub/webhook-curl.txt", "not_json", "a shell script"),
+    ("falco/alerts-text.txt", "not_json", "Falco's output for people"),
+    ("shippers/hubble/observe-compact.txt", "not_json", "Hubble's output for people"),
+    ("ocsf/ocsf-schema", "binary not_json", "an archive of a schema's sources"),
 ];
 
 /// What one file came to.
