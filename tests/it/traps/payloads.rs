@@ -187,7 +187,7 @@ fn trap_16_numbers_of_cards_and_keys_are_nowhere_in_what_is_said() {
     );
     let file = dir.path().join("events.log");
     let shell = falco(json!({"output": format!("pay {card} --token={KEY}"), "output_fields": {"proc.cmdline": format!("pay --card {card}")}}));
-    let broken = format!("{{\"card\":\"{card}\",\"password\":\"{KEY}\",\n{card} {KEY} no json\n");
+    let broken = format!("{{\"card\":\"{card}\",\"password\":\"{KEY}\",\n{card} password={KEY} no json\n");
     std::fs::write(&file, format!("{exec}\n{shell}\n{broken}")).unwrap();
     let path = file.to_str().unwrap();
     for arguments in [
