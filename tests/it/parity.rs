@@ -23,6 +23,9 @@ use crate::service::setting;
 
 const RECEIVED: &str = "2026-01-01T00:00:10.000005Z";
 
+/// A way in: its name, and what it makes of a record.
+type Column<'a> = (&'a str, Box<dyn Fn(&Value) -> String>);
+
 /// An attack: its name and the events of it.
 type Attack = (&'static str, Vec<Value>);
 
@@ -327,7 +330,7 @@ fn alerts(rules: &Arc<bartizan::detect::rule::RuleSet>, payloads: &[String]) -> 
 }
 
 /// Holds every way of delivering every attack against the bare event; prints a row an attack, each cell with a mark behind it.
-fn check(ways: &[(&str, Box<dyn Fn(&Value) -> String>)], mark: char) {
+fn check(ways: &[Column<'_>], mark: char) {
     let rules = Arc::new(sigma::parse(&pack::rules(), &settings(None, false)).0);
     let is_shown = setting("BARTIZAN_PARITY").is_some();
     if is_shown {
@@ -358,7 +361,6 @@ fn check(ways: &[(&str, Box<dyn Fn(&Value) -> String>)], mark: char) {
 
 #[test]
 fn the_same_attack_gives_the_same_alert_from_everywhere() {
-    let ways: Vec<(&str, Box<dyn Fn(&Value) -> String>)> =
-        WAYS.iter().map(|(way, wrap)| (*way, Box::new(*wrap) as Box<dyn Fn(&Value) -> String>)).collect();
+    let ways: Vec<Column<'_>> = WAYS.iter().map(|(way, wrap)| (*way, Box::new(*wrap) as Box<dyn Fn(&Value) -> String>)).collect();
     check(&ways, '*');
 }

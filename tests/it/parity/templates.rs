@@ -111,7 +111,7 @@ fn load(path: &Path) -> Value {
 #[test]
 fn the_same_attack_gives_the_same_alert_in_real_records() {
     let Some(root) = shared() else { return };
-    let ways: Vec<(&str, Box<dyn Fn(&Value) -> String>)> = TEMPLATES
+    let ways: Vec<super::Column<'_>> = TEMPLATES
         .iter()
         .map(|(way, file, put)| {
             let record = load(&root.join("envelopes").join(file));
