@@ -149,7 +149,7 @@ fn check(root: &Path, bare: Vec<Vec<u8>>, columns: &[Column], key: fn(&Event) ->
             let (wanted, got) = (facts(event), facts(got));
             let names: BTreeSet<&str> = wanted.keys().chain(got.keys()).copied().collect();
             let other: Vec<&str> =
-                names.into_iter().filter(|name| wanted.get(name) != got.get(name) && !(column.is_masked && !got.contains_key(name))).collect();
+                names.into_iter().filter(|name| wanted.get(name) != got.get(name) && (!column.is_masked || got.contains_key(name))).collect();
             let (known, unknown): (Vec<&str>, Vec<&str>) = other.into_iter().partition(|name| column.differs.contains(name));
             row.push_str(if known.is_empty() && unknown.is_empty() { " =" } else { " ~" });
             for name in unknown {
