@@ -23,9 +23,6 @@ use crate::service::setting;
 
 const RECEIVED: &str = "2026-01-01T00:00:10.000005Z";
 
-/// A way in: its name, and what it makes of a record.
-type Column<'a> = (&'a str, Box<dyn Fn(&Value) -> String>);
-
 /// An attack: its name and the events of it.
 type Attack = (&'static str, Vec<Value>);
 
@@ -329,8 +326,11 @@ fn alerts(rules: &Arc<bartizan::detect::rule::RuleSet>, payloads: &[String]) -> 
     alerts.map(|alert| (alert.rule.title.clone(), alert.title.clone(), alert.cluster.as_str().to_owned())).collect()
 }
 
+/// What makes a payload of an event.
+type Wrap = Box<dyn Fn(&Value) -> String>;
+
 /// Holds every way of delivering every attack against the bare event; prints a row an attack, each cell with a mark behind it.
-fn check(ways: &[Column<'_>], mark: char) {
+fn check(ways: &[(&str, Wrap)], mark: char) {
     let rules = Arc::new(sigma::parse(&pack::rules(), &settings(None, false)).0);
     let is_shown = setting("BARTIZAN_PARITY").is_some();
     if is_shown {
@@ -361,6 +361,6 @@ fn check(ways: &[Column<'_>], mark: char) {
 
 #[test]
 fn the_same_attack_gives_the_same_alert_from_everywhere() {
-    let ways: Vec<Column<'_>> = WAYS.iter().map(|(way, wrap)| (*way, Box::new(*wrap) as Box<dyn Fn(&Value) -> String>)).collect();
+    let ways: Vec<(&str, Wrap)> = WAYS.iter().map(|(way, wrap)| (*way, Box::new(*wrap) as Wrap)).collect();
     check(&ways, '*');
 }

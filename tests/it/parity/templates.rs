@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use super::{check, gke};
+use super::{Wrap, check, gke};
 use crate::reading::shared;
 
 /// How a real record takes an attack: its file, and the members that are changed in it.
@@ -111,7 +111,7 @@ fn load(path: &Path) -> Value {
 #[test]
 fn the_same_attack_gives_the_same_alert_in_real_records() {
     let Some(root) = shared() else { return };
-    let ways: Vec<super::Column<'_>> = TEMPLATES
+    let ways: Vec<(&str, Wrap)> = TEMPLATES
         .iter()
         .map(|(way, file, put)| {
             let record = load(&root.join("envelopes").join(file));
@@ -120,7 +120,7 @@ fn the_same_attack_gives_the_same_alert_in_real_records() {
                 put(&mut record, event);
                 record.to_string()
             };
-            (*way, Box::new(wrap) as Box<dyn Fn(&Value) -> String>)
+            (*way, Box::new(wrap) as Wrap)
         })
         .collect();
     check(&ways, '+');
