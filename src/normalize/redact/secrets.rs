@@ -247,6 +247,10 @@ fn is_separator(byte: u8) -> bool {
 
 /// Of a variable, a header, or the last segment of a patch's path.
 fn is_secret_name(name: &str) -> bool {
+    // What was taken out of a name says nothing: the name as it came has been judged.
+    if name.contains(MARK) {
+        return false;
+    }
     let name = name.rsplit('/').next().unwrap_or(name);
     let mut plain = [0; NAME_BYTES_MAX];
     if name.len() > plain.len() {

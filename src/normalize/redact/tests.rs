@@ -149,6 +149,12 @@ fn a_number_that_masking_turns_into_text_is_judged_by_its_name_at_once() {
     );
 }
 
+/// Of what is left of a name nothing new is learnt.
+#[test]
+fn a_name_that_was_redacted_is_not_judged_again() {
+    check_json(r#"{"value":"eyJ","name":"token=://"}"#, r#"{"value":"eyJ","name":"token=[redacted:token]"}"#);
+}
+
 /// The look at every leaf, which the look at suspects must not fall short of.
 fn check_suspects(json: &str, suspects: &mut Suspects) -> usize {
     let Ok(doc) = Parser::default().parse(json.as_bytes(), None) else { return 0 };
