@@ -57,7 +57,7 @@ mod yandex;
 use std::sync::Arc;
 
 pub use redact::{Class, Edit, Names, RedactCounts, Redactor, apply, edits};
-pub use source_health::SourceHealth;
+pub use source_health::{SourceHealth, quarantine};
 pub use workloads::{BadWorkload, Workload, Workloads};
 
 use crate::model::{ActId, Event, EventId, Facts, Field, Kind, Kinds, Origin, Position, Provider, Record, Timestamp, Wrapping};

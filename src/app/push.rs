@@ -9,16 +9,13 @@ use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::decode::{DecodeLimits, Decoded, Decoder, keep};
 use crate::model::{Parser, Record, RejectReason, SourceId, TenantId, Timestamp};
-use crate::normalize::{Names, Redactor, SourceHealth};
+use crate::normalize::{Names, Redactor, quarantine};
 use crate::pipeline::{Ledger, Outcome};
 use crate::segment::Packed;
 use crate::source::spool::{Spool, SpoolError, Whose};
 
 /// The source that pushes without one of their own come by.
 pub const DEFAULT_SOURCE: &str = "push";
-
-/// Unreadable ranges of one body that become events, which hold their bytes; further ones are counted only.
-const QUARANTINED_MAX: usize = 1_000;
 
 /// Bytes past which a payload of the spool ends and the next one begins.
 const PAYLOAD_BYTES: usize = 16 << 20;
@@ -130,11 +127,9 @@ fn prepare(tools: &mut Tools, body: &[u8], whose: &Whose, is_bound: bool, receiv
     let mut decoded = Decoded::default();
     tools.decoder.decode(body, &mut decoded);
     let accepted = decoded.records.len() as u64;
-    // What can not be read goes into quarantine: an event that holds its bytes, redacted like any other.
-    let unreadable = decoded.rejects.iter().filter(|reject| reject.reason != RejectReason::Control).take(QUARANTINED_MAX);
-    let told: Vec<Record> = unreadable.filter_map(|reject| SourceHealth::Unreadable(reject).record(&tools.parser)).collect();
+    let unreadable = quarantine(&decoded.rejects, &tools.parser);
     let (mut frames, mut payload) = (Vec::new(), Vec::new());
-    for record in decoded.records.into_iter().chain(told) {
+    for record in decoded.records.into_iter().chain(unreadable) {
         let mut record: Record = tools.redactor.redact(record, &mut tools.parser);
         bind(&mut record, is_bound);
         keep(&record, &mut payload);

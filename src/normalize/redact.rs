@@ -8,6 +8,7 @@ mod encoded;
 mod look;
 mod loose;
 mod pan;
+mod parted;
 mod scan;
 mod secrets;
 mod suspects;
@@ -203,6 +204,12 @@ pub(super) fn hits(text: &str) -> impl Iterator<Item = Class> {
         }
     }
     Class::ALL.into_iter().filter(move |class| is_there[*class as usize])
+}
+
+/// What could be kept of a text that could not be read. What said that it is a Secret may be missing, so data is taken for one's.
+pub(super) fn mask_damaged(text: &str) -> Cow<'_, str> {
+    let found = scan::find_loose(text, true);
+    if found.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(rewrite(text, &found)) }
 }
 
 /// A text without the secrets that can be told by its content alone.

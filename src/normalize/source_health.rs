@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use super::Head;
 use super::identity::{Place, act_of, whole_id};
 use super::slots::{Gathered, Table, slots, table};
+use super::{Head, redact};
 use crate::model::{
     Doc, EnvelopeKind, Event, Facts, Field, Kind, Limits, Parser, Record, Reject, RejectReason, SourceId, Timestamp, Wrapped, write_json_string,
 };
@@ -22,6 +22,15 @@ static TABLE: LazyLock<Table<Slot>> = LazyLock::new(|| table(Slot::ROWS));
 
 /// Bytes of one such record: the quarantined bytes, each of which JSON may spell with six.
 const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// Unreadable ranges of one payload that become events, which hold their bytes; further ones are counted only.
+const QUARANTINED_MAX: usize = 1_000;
+
+/// What could not be read of a payload, as records: the quarantine. What is no event by design is left out.
+pub fn quarantine(rejects: &[Reject], parser: &Parser) -> Vec<Record> {
+    let unreadable = rejects.iter().filter(|reject| reject.reason != RejectReason::Control).take(QUARANTINED_MAX);
+    unreadable.filter_map(|reject| SourceHealth::Unreadable(reject).record(parser)).collect()
+}
 
 /// Something that is to be said of a source.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +48,7 @@ pub enum SourceHealth<'a> {
 }
 
 impl SourceHealth<'_> {
-    /// The record. Its bytes are still to be redacted, as those of any record are.
+    /// The record, which is still to be redacted like any other.
     pub fn record(self, parser: &Parser) -> Option<Record> {
         let mut text = r#"{"source_health":{"action":""#.to_owned();
         let (mut offset, mut after) = (0, "}".to_owned());
@@ -52,7 +61,7 @@ impl SourceHealth<'_> {
                 write_json_string(&reject.detail, &mut text);
                 if !reject.bytes.is_empty() {
                     after = r#"},"text":"#.to_owned();
-                    write_json_string(&String::from_utf8_lossy(&reject.bytes), &mut after);
+                    write_json_string(&redact::mask_damaged(&String::from_utf8_lossy(&reject.bytes)), &mut after);
                 }
             }
             Self::Truncated(event) => {

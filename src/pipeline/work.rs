@@ -13,16 +13,12 @@ use crate::decode::{DecodeLimits, Decoded, Decoder, Stream, emitter_of_path};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
 use crate::detect::engine::Engine;
 use crate::model::{
-    Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Record, Reject, RejectReason, SourceId,
-    Timestamp, Wrapping,
+    Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Record, Reject, SourceId, Timestamp, Wrapping,
 };
-use crate::normalize::{Names, Normalizer, RedactCounts, Redactor, Settings, SourceHealth, Workloads, normalize};
+use crate::normalize::{Names, Normalizer, RedactCounts, Redactor, Settings, SourceHealth, Workloads, normalize, quarantine};
 
 /// How far an event's clock may run ahead of ours before the watermark takes the time of receipt instead.
 const FUTURE_MAX: Duration = Duration::minutes(5);
-
-/// Unreadable ranges of one payload that become events, which hold their bytes; further ones are counted only.
-const QUARANTINED_MAX: usize = 1_000;
 
 /// What sources may carry, and how long they hold back time.
 #[derive(Debug, Clone)]
@@ -183,10 +179,7 @@ impl Worker {
             self.ledger.end(&origin.source, Outcome::Reject(last.reason), decoded.rejects_unlisted);
         }
         if self.settings.tells_health {
-            let readable = decoded.rejects.iter().filter(|reject| reject.reason != RejectReason::Control);
-            let told = readable.take(QUARANTINED_MAX).filter_map(|reject| SourceHealth::Unreadable(reject).record(&self.parser));
-            let told: Vec<Record> = told.collect();
-            for record in told {
+            for record in quarantine(&decoded.rejects, &self.parser) {
                 self.tell(record, origin, position, events);
             }
         }

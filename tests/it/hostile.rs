@@ -215,6 +215,9 @@ fn items() -> Vec<(&'static str, Vec<u8>, Fate)> {
         ("E24 values in values, 20,000 deep, as protobuf", protobuf(20_000), Accounted),
         ("E24 lengths that lie in protobuf", [vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f], [0x0a, 0x7f].repeat(10_000)].concat(), Rejects),
         ("E25 markup in every field", audit("<script>", r#","userAgent":"=cmd()|' /C calc'!A0","objectRef":{"resource":"pods","name":"{{7*7}}","namespace":"javascript:alert(1)"}"#).into_bytes(), Events(1)),
+        ("E26 a text of backslashes that is looked at for secrets", with_object(&format!(r#"{{"a":"password {}"}}"#, "\\".repeat(2 << 20))), Events(1)),
+        ("E26 strings within strings that never end", with_object(&format!(r#"{{"a":"password {}"}}"#, r#"\"\\\"\\\\\\\"{["#.repeat(50_000))), Events(1)),
+        ("E26 JSON in a text, much of it", with_object(&format!(r#"{{"a":"[{}]"}}"#, r#"{\"token\":\"x\",\"a\":\"\\\"token\\\":1\"},"#.repeat(20_000))), Events(1)),
         ("E26 a card in every member", audit("4111111111111111", r#","userAgent":"4111 1111 1111 1111","annotations":{"4111111111111111":"4111-1111-1111-1111"}"#).into_bytes(), Events(1)),
         ("E28 a time far ahead", audit("x", "").replace("2026-01-01", "2999-01-01").into_bytes(), Events(1)),
     ]

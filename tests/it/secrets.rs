@@ -68,7 +68,7 @@ fn planted(n: usize) -> (Vec<String>, String) {
             r#"{{"log":"{{\"rule\":\"Wrapped {n}\",\"priority\":\"Notice\",\"time\":\"2026-01-01T00:00:03.{n:06}Z\",\"output\":\"{text}\",\"output_fields\":{{}}}}","stream":"stdout"}}"#
         ),
     };
-    let secrets = if n % 8 == 6 { vec![base64] } else { vec![text, digits] };
+    let secrets = if n % 8 == 6 { vec![base64] } else { vec![text.replace(' ', "%20"), text.replace(' ', "+"), text, digits] };
     (secrets, record)
 }
 
@@ -106,6 +106,7 @@ fn others() -> Vec<(String, String)> {
 /// Records that can not be read, with a secret each.
 const DAMAGED: &[(&str, &str)] = &[
     ("cGxhbnRlZC1kYW1hZ2Vk", r#"{"kind":"Secret","data":{"a":"cGxhbnRlZC1kYW1hZ2Vk"},"x":nothing}"#),
+    ("cGxhbnRlZC13aXRob3V0LWEta2luZA", r#"{"data":{"a":"cGxhbnRlZC13aXRob3V0LWEta2luZA"},"kind":nothing}"#),
     ("planted-damaged-token", r#"{"auditID":"x","token":"planted-damaged-token","y":}"#),
     ("planted-damaged-password", r#"{"log":"--password=planted-damaged-password","z""#),
 ];
@@ -163,10 +164,8 @@ fn nothing_that_was_planted_is_found() {
         }
         answers.push_str(&ask(client.get(format!("{}/api/v1/alerts?limit=1000", service.url))).await.1.to_string());
         let secrets = AhoCorasick::new(&secrets).unwrap();
-        // Known miss: a number whose groups a URL parts by `%20` or `+` is not seen.
-        let missed = (0..pans).filter(|n| matches!(n % 8, 1 | 5) && n % 3 == 1).count();
         for (query, expected) in
-            [("redact.hits:pan", pans - missed), ("event.kind:source_health AND event.action:bad_json", DAMAGED.len()), ("redact.hits:configured", 1)]
+            [("redact.hits:pan", pans), ("event.kind:source_health AND event.action:bad_json", DAMAGED.len()), ("redact.hits:configured", 1)]
         {
             let found = ask(client.get(format!("{}/api/v1/events/search?limit=0&query={query}", service.url).replace(' ', "%20"))).await.1;
             assert_eq!(found["total"]["value"].as_u64(), Some(expected as u64), "{query}: {found}");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::secrets::{self, Names};
-use super::{Class, Edit, apply, rewrite, scan};
+use super::{Class, Edit, apply, loose, rewrite, scan};
 use crate::model::{Doc, Kind, Leaf, LeafKind, Parser, ValueKind, write_json_string};
 
 /// JSON texts within JSON texts that are taken apart; what lies deeper is looked at as text.
@@ -61,7 +61,7 @@ impl<'l> Look<'l> {
         }
         // The text of a raw leaf is JSON itself, nested too deep to be taken apart.
         if leaf.kind == LeafKind::Raw {
-            let first = scan::find(value.text).first()?.class;
+            let first = scan::find_loose(value.text, loose::is_of_secrets(value.text)).first()?.class;
             return Some((Cow::Borrowed(first.replacement()), vec![first]));
         }
         let (rewritten, classes) = self.content(value.text)?;
@@ -78,7 +78,9 @@ impl<'l> Look<'l> {
     fn content(&mut self, text: &str) -> Option<(String, Vec<Class>)> {
         let mut classes = Vec::new();
         let mut now = self.once(text, &mut classes)?;
-        for _ in 1..LOOKS_MAX {
+        // Within a text once: the text around it is looked at again.
+        let looks = if self.depth == 0 { LOOKS_MAX } else { 1 };
+        for _ in 1..looks {
             let Some(next) = self.once(&now, &mut classes) else { break };
             now = next;
         }
@@ -86,11 +88,12 @@ impl<'l> Look<'l> {
     }
 
     fn once(&mut self, text: &str, classes: &mut Vec<Class>) -> Option<String> {
-        let mut now = Cow::Borrowed(text);
+        let (mut now, mut is_whole) = (Cow::Borrowed(text), false);
         if self.depth < NESTED_MAX
             && secrets::is_json(text)
             && let Ok(doc) = self.parser.parse(text.as_bytes(), None)
         {
+            is_whole = !doc.is_cut();
             let all: Vec<usize> = (0..doc.leaves().len()).collect();
             // Whatever it is, it may be what an API server would write.
             let edits = Look { names: self.names, parser: self.parser, depth: self.depth + 1 }.edits(&doc, Kind::K8sAudit, &all);
@@ -100,7 +103,7 @@ impl<'l> Look<'l> {
                 now = Cow::Owned(apply(doc.text(), &edits) + after);
             }
         }
-        let found = scan::find(&now);
+        let found = if is_whole { scan::find(&now) } else { scan::find_loose(&now, loose::is_of_secrets(&now)) };
         if !found.is_empty() {
             classes.extend(found.iter().map(|found| found.class));
             now = Cow::Owned(rewrite(&now, &found));

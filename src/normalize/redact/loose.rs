@@ -20,10 +20,14 @@ struct Key {
     is_data: bool,
 }
 
-/// Reports values that are secrets by the name before them and, in a text that tells of Secrets, all data of objects.
-pub(super) fn find(text: &str, mut to: impl FnMut(Range<usize>, Class)) {
+/// Whether a text tells of Secrets.
+pub(super) fn is_of_secrets(text: &str) -> bool {
+    ["\"Secret", "\"secrets"].iter().any(|word| memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+}
+
+/// Reports values that are secrets by the name before them and, if the text is of Secrets, all data of objects.
+pub(super) fn find(text: &str, is_of_secrets: bool, mut to: impl FnMut(Range<usize>, Class)) {
     let bytes = text.as_bytes();
-    let is_of_secrets = ["\"Secret", "\"secrets"].iter().any(|word| memmem::find(bytes, word.as_bytes()).is_some());
     let (mut at, mut depth, mut hidden, mut key) = (0, 0_usize, None, None::<Key>);
     // Ends of the strings that are gone into: the first byte of what closes each.
     let mut ends: Vec<(usize, usize)> = Vec::new();
@@ -48,7 +52,8 @@ pub(super) fn find(text: &str, mut to: impl FnMut(Range<usize>, Class)) {
             b',' => key = None,
             b'"' | b'\\' => {
                 let Some(string) = Quoted::at(bytes, at) else {
-                    at += 1;
+                    // No quote follows the backslashes: none of them begins a string.
+                    at += escapes_at(bytes, at).max(1);
                     continue;
                 };
                 let content = text.get(string.content.clone()).unwrap_or_default();

@@ -9,7 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind, packed};
 use memchr::memmem;
 
 use super::secrets::{self, KeyRole, Names};
-use super::{encoded, pan, scan};
+use super::{encoded, pan, parted, scan};
 use crate::model::{Doc, Leaf, LeafKind, Path};
 
 /// Roles of keys that are remembered, by path.
@@ -88,6 +88,7 @@ impl Signs {
         self.url.find_iter(text).filter(|at| has_user(text, at + 3)).for_each(&mut to);
         self.flag.find_iter(text).filter(|at| self.is_flag(text, at + 2)).for_each(&mut to);
         pan::runs(text, &mut to);
+        parted::hits(text, &mut to);
         encoded::hits(text, to);
     }
 
