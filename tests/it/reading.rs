@@ -46,7 +46,8 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    fn of(rules: &Arc<RuleSet>) -> Self {
+    /// With these rules.
+    pub(crate) fn of(rules: &Arc<RuleSet>) -> Self {
         let ledger = Arc::new(Ledger::default());
         let engine = Engine::new(Arc::clone(rules), EngineSettings { is_finite: true, ..EngineSettings::default() });
         Self { worker: Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings::default()), ledger }
