@@ -52,6 +52,7 @@ use crate::model::{Inflate, InflateLimits, Limits, Magic, Parser, Record, Reject
 pub use emitter::emitter_of_path;
 use json_stream::Reader;
 pub use kept::{keep, lift_of};
+use resync::Resync;
 use sniff::{Shape, Sniffer, Wrapper};
 
 /// Every envelope whose object has a shape of its own, asked before the shapes of records. Shippers that have none are in `shipper`.
@@ -86,6 +87,11 @@ const SHAPES: &[&[Shape]] = &[
     runtime::SHAPES,
     audit_trails::SHAPES,
 ];
+
+/// Bytes kept with one reject.
+const QUARANTINED_BYTES_MAX: usize = 16 << 10;
+/// Bytes kept with all rejects of one payload.
+const QUARANTINE_BYTES_MAX: usize = 1 << 20;
 
 /// What a payload may be.
 #[derive(Debug, Clone)]
@@ -135,6 +141,8 @@ pub struct Decoded {
     /// White space, commas, brackets around records, and text wrapping.
     pub bytes_separators: u64,
     rejects_listed_max: usize,
+    /// Bytes kept with rejects.
+    quarantined_bytes: usize,
 }
 
 impl Decoded {
@@ -151,10 +159,46 @@ impl Decoded {
         self.rejects.len() as u64 + self.rejects_unlisted
     }
 
+    /// Keeps the first bytes of rejects from number `from` on, out of a window that starts at offset `base`; as much as there is room for.
+    fn quarantine(&mut self, from: usize, base: u64, window: &[u8]) {
+        for reject in self.rejects.get_mut(from..).unwrap_or_default().iter_mut().filter(|reject| reject.bytes.is_empty() && reject.reason.has_text())
+        {
+            let at = |offset: u64| usize::try_from(offset.saturating_sub(base)).unwrap_or(usize::MAX).min(window.len());
+            let bytes = window.get(at(reject.offset)..at(reject.offset + reject.len)).unwrap_or_default();
+            Self::hold(&mut self.quarantined_bytes, reject, bytes);
+        }
+    }
+
+    fn hold(quarantined_bytes: &mut usize, reject: &mut Reject, bytes: &[u8]) {
+        let room = QUARANTINE_BYTES_MAX.saturating_sub(*quarantined_bytes).min(QUARANTINED_BYTES_MAX);
+        let bytes = bytes.get(..room).unwrap_or(bytes);
+        *quarantined_bytes += bytes.len();
+        reject.bytes = bytes.to_vec();
+    }
+
+    /// A bad range of which these are the last bytes.
+    fn reject_range(&mut self, range: Resync, len: u64, last: &[u8]) {
+        let before = self.rejects.len();
+        let range = range.with(last, QUARANTINED_BYTES_MAX);
+        self.reject(range.offset, len, range.reason, range.detail);
+        if let Some(reject) = self.rejects.get_mut(before).filter(|_| range.reason.has_text()) {
+            Self::hold(&mut self.quarantined_bytes, reject, &range.bytes);
+        }
+    }
+
+    /// A reject whose bytes are not where its offset says.
+    fn reject_item(&mut self, offset: u64, reason: RejectReason, detail: impl Into<String>, bytes: &[u8]) {
+        let before = self.rejects.len();
+        self.reject(offset, 0, reason, detail);
+        if let Some(reject) = self.rejects.get_mut(before).filter(|_| reason.has_text()) {
+            Self::hold(&mut self.quarantined_bytes, reject, bytes);
+        }
+    }
+
     fn reject(&mut self, offset: u64, len: u64, reason: RejectReason, detail: impl Into<String>) {
         self.bytes_rejects += len;
         if self.rejects.len() < self.rejects_listed_max {
-            self.rejects.push(Reject { offset, len, reason, detail: detail.into() });
+            self.rejects.push(Reject { offset, len, reason, detail: detail.into(), bytes: Vec::new() });
         } else {
             self.rejects_unlisted += 1;
         }
@@ -238,10 +282,12 @@ impl Decoder {
     }
 
     fn read_whole(&mut self, bytes: &[u8], out: &mut Decoded) {
+        let before = out.rejects.len();
         let mut reader = Reader::new(Some(out.records.len() + self.core.limits.records_max));
         let taken = reader.run(&mut self.core, bytes, true, out);
         debug_assert_eq!(taken, bytes.len());
         reader.finish(out);
+        out.quarantine(before, 0, bytes);
     }
 }
 
@@ -269,8 +315,10 @@ impl Stream {
     /// Takes the next piece and appends the records that are complete.
     pub fn push(&mut self, decoder: &mut Decoder, chunk: &[u8], out: &mut Decoded) {
         out.rejects_listed_max = decoder.core.limits.rejects_listed_max;
+        let (before, base) = (out.rejects.len(), self.reader.offset());
         if self.carry.is_empty() {
             let taken = self.reader.run(&mut decoder.core, chunk, false, out);
+            out.quarantine(before, base, chunk);
             self.carry.extend_from_slice(chunk.get(taken..).unwrap_or_default());
         } else {
             self.carry.extend_from_slice(chunk);
@@ -279,6 +327,7 @@ impl Stream {
                 return;
             }
             let taken = self.reader.run(&mut decoder.core, &self.carry, false, out);
+            out.quarantine(before, base, &self.carry);
             self.carry.drain(..taken);
         }
         self.retry_bytes = self.carry.len() * 2;
@@ -287,7 +336,9 @@ impl Stream {
     /// Takes what is left: nothing follows.
     pub fn finish(mut self, decoder: &mut Decoder, out: &mut Decoded) {
         out.rejects_listed_max = decoder.core.limits.rejects_listed_max;
+        let (before, base) = (out.rejects.len(), self.reader.offset());
         self.reader.run(&mut decoder.core, &self.carry, true, out);
         self.reader.finish(out);
+        out.quarantine(before, base, &self.carry);
     }
 }

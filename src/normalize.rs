@@ -14,6 +14,7 @@
 //! | Kubernetes Events | `k8s_event` |
 //! | cloud audit | `gke`, `yandex` |
 //! | what Hubble says of itself, Tetragon, KubeArmor's logs | `hubble_system`, `tetragon`, `kubearmor` |
+//! | what this program says of the way here | `source_health` |
 //! | anything else | `other` |
 //!
 //! `dialect` tells which of them reads a record whose kind does not say it; `object` makes facts of the object it is about, `instant` reads its times.
@@ -44,6 +45,7 @@ mod policy_report;
 mod policy_reporter;
 mod redact;
 mod slots;
+mod source_health;
 #[cfg(test)]
 mod tests;
 mod tetragon;
@@ -54,7 +56,8 @@ mod yandex;
 
 use std::sync::Arc;
 
-pub use redact::{Class, Edit, RedactCounts, Redactor, apply, edits};
+pub use redact::{Class, Edit, Names, RedactCounts, Redactor, apply, edits};
+pub use source_health::{SourceHealth, quarantine};
 pub use workloads::{BadWorkload, Workload, Workloads};
 
 use crate::model::{ActId, Event, EventId, Facts, Field, Kind, Kinds, Origin, Position, Provider, Record, Timestamp, Wrapping};
@@ -97,7 +100,7 @@ impl Normalizer {
     pub fn normalize(&self, record: Record, origin: &Arc<Origin>, position: Position) -> Event {
         let emitter = record.wrapped.by.as_ref().and_then(|by| by.emitter.as_ref());
         let speaks = emitter.is_none_or(|emitter| self.settings.workloads.allow(emitter, record.kind));
-        let is_forged = !speaks || !self.settings.kinds.allow(record.kind);
+        let is_forged = !record.wrapped.is_own && (!speaks || !self.settings.kinds.allow(record.kind));
         let kind = if is_forged { Kind::Other } else { record.kind };
         event(record, kind, is_forged, origin, position)
     }
@@ -121,7 +124,9 @@ fn event(mut record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, 
         Kind::K8sAudit => audit::read(&record.doc, &place, &mut facts),
         Kind::Falco => falco::read(&record.doc, &place, &mut facts),
         Kind::Flow => hubble::read(&record.doc, &place, &mut facts),
-        Kind::Policy | Kind::Fim | Kind::Finding | Kind::CloudAudit | Kind::K8sEvent | Kind::Other => dialect::read(&record.doc, &place, &mut facts),
+        Kind::Policy | Kind::Fim | Kind::Finding | Kind::CloudAudit | Kind::K8sEvent | Kind::Other | Kind::SourceHealth => {
+            dialect::read(&record.doc, &place, &mut facts)
+        }
     };
     let time = head.time.or(record.wrapped.at);
     let is_time_assumed = time.is_none();
@@ -140,6 +145,9 @@ fn event(mut record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, 
     }
     if head.is_truncated || record.wrapped.is_cut || record.doc.is_cut() || record.doc.is_lossy() {
         facts.push_bool(Field::EventTruncated, true);
+    }
+    for class in redact::hits(record.doc.text()) {
+        facts.push_text(Field::RedactHits, class.name());
     }
     if is_forged {
         facts.push_bool(Field::EventForgedKind, true);

@@ -54,7 +54,7 @@ pub fn write_event(event: &Event, to: &mut String) {
         Kind::Fim => file::shape(&mut draft),
         Kind::Policy => verdict::policy(&mut draft),
         Kind::Finding => verdict::finding(&mut draft),
-        Kind::K8sEvent | Kind::Other => Shape::base(),
+        Kind::K8sEvent | Kind::Other | Kind::SourceHealth => Shape::base(),
     };
     write::object(draft.finish(shape), to);
 }

@@ -17,7 +17,7 @@ use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::rule::RuleSet;
 use crate::detect::sigma::Severity;
 use crate::model::{Alert, Duration, Kind, Kinds, Level, SourceId};
-use crate::normalize::Workloads;
+use crate::normalize::{Names, Workloads};
 use crate::pipeline::{DropRule, Drops, Flow, FlowSettings, Ledger, Worker, WorkerSettings};
 use crate::query::{self, Query};
 use crate::store::catalog::Catalog;
@@ -112,6 +112,11 @@ pub fn drops(config: &Config) -> anyhow::Result<Drops> {
     Ok(Drops::new(config.drops.iter().map(one).collect::<anyhow::Result<_>>()?))
 }
 
+/// What the configuration wants masked besides what is known to be secret.
+pub fn masked(config: &Config) -> Names {
+    Names::new(config.redact.keys.iter().map(String::as_str))
+}
+
 /// A worker with an engine over these rules; its windows filled from what the store has.
 pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past: Option<&Searcher>, is_finite: bool) -> anyhow::Result<Worker> {
     let engine = Engine::new(Arc::clone(rules), EngineSettings { is_finite, ..EngineSettings::default() });
@@ -130,7 +135,17 @@ pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past:
             workloads.insert(SourceId::from(source.name.as_str()), Arc::new(listed));
         }
     }
-    let settings = WorkerSettings { kinds, workloads, drops: drops(config)?, has_past: true, ..WorkerSettings::default() };
+    let silent_after = if is_finite { Duration::seconds(0) } else { Duration::seconds(i64::from(config.detect.silent_after_s)) };
+    let settings = WorkerSettings {
+        kinds,
+        workloads,
+        masked: masked(config),
+        drops: drops(config)?,
+        tells_health: true,
+        silent_after,
+        has_past: true,
+        ..WorkerSettings::default()
+    };
     let mut worker = Worker::new(engine, Arc::clone(ledger), Arc::new(Codec), settings);
     if let Some(past) = past {
         warm(&mut worker, past)?;

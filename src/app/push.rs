@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::decode::{DecodeLimits, Decoded, Decoder, keep};
 use crate::model::{Parser, Record, RejectReason, SourceId, TenantId, Timestamp};
-use crate::normalize::Redactor;
+use crate::normalize::{Names, Redactor, quarantine};
 use crate::pipeline::{Ledger, Outcome};
 use crate::segment::Packed;
 use crate::source::spool::{Spool, SpoolError, Whose};
@@ -36,6 +36,8 @@ pub struct Door {
     ledger: Arc<Ledger>,
     clock: Clock,
     tools: Arc<Mutex<Vec<Tools>>>,
+    /// Names of members whose values are masked.
+    masked: Names,
     /// Bodies that are expanded, redacted and packed at one time: as many as there are processors. The others wait as they came.
     places: Arc<Semaphore>,
 }
@@ -48,17 +50,17 @@ struct Tools {
 }
 
 impl Tools {
-    fn new() -> Self {
+    fn new(masked: Names) -> Self {
         let limits = DecodeLimits::default();
-        Self { parser: Parser::new(limits.record.clone()), decoder: Decoder::new(limits, Some(Arc::new(Codec))), redactor: Redactor::default() }
+        Self { parser: Parser::new(limits.record.clone()), decoder: Decoder::new(limits, Some(Arc::new(Codec))), redactor: Redactor::new(masked) }
     }
 }
 
 impl Door {
-    /// In front of this spool.
-    pub fn new(spool: Spool, ledger: Arc<Ledger>, clock: Clock) -> Self {
+    /// In front of this spool, masking what stands under these names too.
+    pub fn new(spool: Spool, ledger: Arc<Ledger>, clock: Clock, masked: Names) -> Self {
         let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self { spool, ledger, clock, tools: Arc::default(), places: Arc::new(Semaphore::new(places)) }
+        Self { spool, ledger, clock, tools: Arc::default(), masked, places: Arc::new(Semaphore::new(places)) }
     }
 
     /// Why nothing will be taken in any more, if so.
@@ -82,10 +84,10 @@ impl Door {
             kinds: sender.kinds,
             is_kept: true,
         };
-        let (tools, received) = (Arc::clone(&self.tools), self.clock.now());
+        let (tools, masked, received) = (Arc::clone(&self.tools), self.masked.clone(), self.clock.now());
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(SpoolError::Busy) };
         let work = tokio::task::spawn_blocking(move || {
-            let mut tools_used = tools.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(Tools::new);
+            let mut tools_used = tools.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| Tools::new(masked));
             let prepared = prepare(&mut tools_used, body.as_ref(), &whose, is_bound, received);
             tools.lock().unwrap_or_else(PoisonError::into_inner).push(tools_used);
             drop((body, place));
@@ -125,8 +127,9 @@ fn prepare(tools: &mut Tools, body: &[u8], whose: &Whose, is_bound: bool, receiv
     let mut decoded = Decoded::default();
     tools.decoder.decode(body, &mut decoded);
     let accepted = decoded.records.len() as u64;
+    let unreadable = quarantine(&decoded.rejects, &tools.parser);
     let (mut frames, mut payload) = (Vec::new(), Vec::new());
-    for record in decoded.records {
+    for record in decoded.records.into_iter().chain(unreadable) {
         let mut record: Record = tools.redactor.redact(record, &mut tools.parser);
         bind(&mut record, is_bound);
         keep(&record, &mut payload);

@@ -79,7 +79,7 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
     let listener = TcpListener::bind(config.server.listen).await.with_context(|| format!("cannot listen on {}", config.server.listen))?;
     let address = listener.local_addr()?;
     first_token(&stores.catalog, address).await?;
-    let door = Door::new(spool.clone(), Arc::clone(&ledger), clock.clone());
+    let door = Door::new(spool.clone(), Arc::clone(&ledger), clock.clone(), build::masked(config));
     let state = Arc::new(State {
         door: door.clone(),
         ledger,

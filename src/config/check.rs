@@ -10,6 +10,8 @@ use super::{Config, Secret};
 use crate::model::Kind;
 use crate::normalize::Workload;
 
+/// Bytes of a name in `redact.keys`.
+const KEY_BYTES_MAX: usize = 128;
 /// Most sources, notifiers and routes, each: they become labels of metrics and tasks.
 pub const ENTRIES_MAX: usize = 256;
 
@@ -88,9 +90,11 @@ impl Checker<'_> {
         if config.server.body_bytes_max > config.server.bodies_in_flight_bytes_max {
             self.problem("server.body_bytes_max", "`server.body_bytes_max` must not be larger than `server.bodies_in_flight_bytes_max`".to_owned());
         }
-        if !config.redact.keys.is_empty() {
-            let text = "`redact.keys` is not applied by this build, so nothing would be masked by it: leave it out".to_owned();
-            self.problem("redact.keys", text);
+        for (index, key) in config.redact.keys.iter().enumerate() {
+            if key.is_empty() || key.len() > KEY_BYTES_MAX {
+                let text = format!("`redact.keys[{index}]` must be the name of one member (not a path) of 1 to {KEY_BYTES_MAX} bytes");
+                self.problem(&format!("redact.keys[{index}]"), text);
+            }
         }
         self.unique("source", config.sources.iter().map(|source| source.name.as_str()));
         self.unique("drop", config.drops.iter().map(|drop| drop.name.as_str()));

@@ -118,6 +118,8 @@ pub struct DetectSettings {
     pub level: BTreeMap<String, Level>,
     /// Named lists that rules refer to.
     pub lists: BTreeMap<String, Vec<String>>,
+    /// A source of which nothing has come for so many seconds is said to be silent, in an event of kind `source_health`; 0: none ever is.
+    pub silent_after_s: u32,
     /// Fields that rules name in another vocabulary, and what they are here.
     pub fields: BTreeMap<String, String>,
 }
@@ -138,7 +140,8 @@ pub(super) enum LevelName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedactSettings {
-    /// Names of members whose values are masked, besides those that are known to hold secrets.
+    /// Names of members whose values are masked, besides those that are known to hold secrets: whatever the values are and whatever is in them. Case,
+    /// `_`, `-` and spaces do not count.
     pub keys: Vec<String>,
 }
 

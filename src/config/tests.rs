@@ -118,7 +118,7 @@ fn broken_files() {
             "[[source]]\nname = \"a b\"\nkind = \"push\"\ncluster_pattern = \"x\"\nkinds = [\"audit\"]",
             "bartizan.toml:2: `source[0].name` must be 1 to 63 letters, digits, `-`, `_` or `.`\n\
              bartizan.toml:4: `source[0].cluster_pattern` must have a group: `^audit/([^/]+)/`\n\
-             bartizan.toml:5: `source[0].kinds[0]` must be a kind of event (k8s_audit, falco, flow, policy, fim, finding, cloud_audit, k8s_event, other), not `audit`\n\
+             bartizan.toml:5: `source[0].kinds[0]` must be a kind of event (k8s_audit, falco, flow, policy, fim, finding, cloud_audit, k8s_event, other, source_health), not `audit`\n\
              3 problems in the configuration",
         ),
     ];

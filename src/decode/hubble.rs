@@ -9,10 +9,10 @@ const ENDS: &[Sign] = &[sign("IP", Want::Object), sign("l4", Want::Object), sign
 
 pub(super) const SHAPES: &[Shape] = &[
     Shape { all: &[sign("flow", Want::Object)], kind: Kind::Flow, lift: Some("flow"), ..WRAPPED },
-    Shape { all: &[sign("lost_events", Want::Object)], ..WRAPPED },
-    Shape { all: &[sign("node_status", Want::Object)], ..WRAPPED },
+    Shape { all: &[sign("lost_events", Want::Object)], kind: Kind::SourceHealth, ..WRAPPED },
+    Shape { all: &[sign("node_status", Want::Object)], kind: Kind::SourceHealth, ..WRAPPED },
     Shape { all: &[sign("agent_event", Want::Object)], ..WRAPPED },
     Shape { all: &[sign("debug_event", Want::Object)], ..WRAPPED },
     Shape { all: &[sign("verdict", Want::Text(""))], any: ENDS, kind: Kind::Flow, envelope: EnvelopeKind::Native, lift: None },
-    Shape { all: &[sign("num_events_lost", Want::Any), sign("source", Want::Text(""))], ..WRAPPED },
+    Shape { all: &[sign("num_events_lost", Want::Any), sign("source", Want::Text(""))], kind: Kind::SourceHealth, ..WRAPPED },
 ];

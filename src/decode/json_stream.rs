@@ -12,7 +12,7 @@ use super::otlp_proto::Form;
 use super::prefix;
 use super::resync::{Found, Resync};
 use super::sniff::{Shape, Verdict, Wrapper, blank};
-use super::{Core, Decoded, cri, gcp, shipper};
+use super::{Core, Decoded, QUARANTINED_BYTES_MAX, cri, gcp, shipper};
 use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectReason, Wrapped, skip_value};
 
 /// Bytes that may be read again after bad values before every byte counts: each bad value is read up to its error and then, for lines, once more.
@@ -91,6 +91,11 @@ impl Reader {
         Self { around, is_started: true, ..Self::new(Some(records_max)) }
     }
 
+    /// Offset of the next window in the payload.
+    pub(super) fn offset(&self) -> u64 {
+        self.base
+    }
+
     /// Reads what can be read of a window and tells how much of it is done with: all of it, if it is the last.
     pub(super) fn run(&mut self, core: &mut Core, window: &[u8], is_last: bool, out: &mut Decoded) -> usize {
         let mut at = 0;
@@ -105,15 +110,17 @@ impl Reader {
         }
         loop {
             if let Some(resync) = self.resync.take() {
+                let start = usize::try_from(resync.offset.saturating_sub(self.base)).unwrap_or(at);
+                let from = if resync.bytes.is_empty() { start.min(at) } else { at };
                 match self.skip(&resync, window, at, is_last) {
                     Found::At(end) => {
                         let len = self.base + end as u64 - resync.offset;
                         self.ends_in_reject = true;
-                        out.reject(resync.offset, len, resync.reason, resync.detail);
+                        out.reject_range(resync, len, window.get(from..end).unwrap_or_default());
                         at = end;
                     }
                     Found::NotBefore(end) => {
-                        self.resync = Some(resync);
+                        self.resync = Some(resync.with(window.get(from..end).unwrap_or_default(), QUARANTINED_BYTES_MAX));
                         at = end;
                         break;
                     }

@@ -53,7 +53,7 @@ impl Around {
     }
 
     pub(super) fn wrapped(&self) -> Wrapped {
-        Wrapped { by: self.by.clone(), at: self.at, is_cut: self.is_cut }
+        Wrapped { by: self.by.clone(), at: self.at, is_cut: self.is_cut, is_own: false }
     }
 }
 
@@ -196,11 +196,12 @@ impl<'c> Opening<'c> {
         self.trouble = None;
         if !read(self) {
             let reason = self.trouble.unwrap_or(RejectReason::UnknownShape);
-            if self.is_unknown() && self.other(&show()) {
+            let shown = show();
+            if self.is_unknown() && self.other(&shown) {
                 return;
             }
             let detail = format!("within an envelope: an item of {bytes} bytes in which nothing is known");
-            self.out.reject(self.offset, 0, reason, detail);
+            self.out.reject_item(self.offset, reason, detail, &shown);
         }
     }
 
@@ -224,6 +225,7 @@ impl<'c> Opening<'c> {
         let mut reader = Reader::within(self.around.clone(), self.core.limits.records_max);
         reader.run(self.core, payload, true, &mut inner);
         reader.finish(&mut inner);
+        inner.quarantine(0, 0, payload);
         if inner.records.is_empty() {
             let is_control = inner.rejects.iter().all(|reject| reject.reason == RejectReason::Control) && !inner.rejects.is_empty();
             let is_deep = inner.rejects.iter().any(|reject| reject.reason == RejectReason::TooDeep);
@@ -244,7 +246,7 @@ impl<'c> Opening<'c> {
         self.out.rejects_unlisted += inner.rejects_unlisted;
         for reject in inner.rejects {
             let detail = if reject.detail.starts_with("within") { reject.detail } else { format!("within an envelope: {}", reject.detail) };
-            self.out.reject(offset, 0, reject.reason, detail);
+            self.out.reject_item(offset, reject.reason, detail, &reject.bytes);
         }
         true
     }

@@ -15,6 +15,8 @@ pub(super) struct Resync {
     pub(super) offset: u64,
     pub(super) reason: RejectReason,
     pub(super) detail: String,
+    /// Its first bytes, where it is longer than the windows so far.
+    pub(super) bytes: Vec<u8>,
     column: usize,
 }
 
@@ -29,7 +31,14 @@ pub(super) enum Found {
 impl Resync {
     /// The bad value starts `column` bytes into its line.
     pub(super) fn new(offset: u64, column: usize, reason: RejectReason, detail: String) -> Self {
-        Self { offset, reason, detail, column: column.min(COLUMN_MAX) }
+        Self { offset, reason, detail, bytes: Vec::new(), column: column.min(COLUMN_MAX) }
+    }
+
+    /// So many more of its bytes have been passed; the first of them are kept.
+    pub(super) fn with(mut self, passed: &[u8], bytes_max: usize) -> Self {
+        let room = bytes_max.saturating_sub(self.bytes.len()).min(passed.len());
+        self.bytes.extend_from_slice(passed.get(..room).unwrap_or_default());
+        self
     }
 
     /// Searches from `from` on.

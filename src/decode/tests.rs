@@ -92,12 +92,12 @@ fn shapes_are_told_by_content() {
     check(r#"{"apiVersion":"audit.k8s.io\/v1","level":"Metadata","stage":"Panic"}"#, "k8s_audit/native@0");
     check(r#"{"output":"x","priority":"Error","rule":"r"}"#, "falco/native@0");
     check(r#"{"output_fields":{},"Rule":"r","priority":"Error"}"#, "falco/native@0");
-    check(r#"{"output_fields":{},"rule":"Falco internal: metrics snapshot","source":"internal"}"#, "falco/native@0");
+    check(r#"{"output_fields":{},"rule":"Falco internal: metrics snapshot","source":"internal"}"#, "source_health/native@0");
     check(r#"{"flow":{"verdict":"DROPPED"},"node_name":"n"}"#, "flow/hubble@0");
-    check(r#"{"node_name":"n","lost_events":{}}"#, "other/hubble@0");
-    check(r#"{"node_status":{}}{"agent_event":{}}{"debug_event":{}}"#, "other/hubble@0 other/hubble@18 other/hubble@36");
+    check(r#"{"node_name":"n","lost_events":{}}"#, "source_health/hubble@0");
+    check(r#"{"node_status":{}}{"agent_event":{}}{"debug_event":{}}"#, "source_health/hubble@0 other/hubble@18 other/hubble@36");
     check(r#"{"time":"t","verdict":"DROPPED","IP":{}}"#, "flow/native@0");
-    check(r#"{"source":"PERF_EVENT_RING_BUFFER","num_events_lost":"4096","cpu":3}"#, "other/hubble@0");
+    check(r#"{"source":"PERF_EVENT_RING_BUFFER","num_events_lost":"4096","cpu":3}"#, "source_health/hubble@0");
     check(r#"{"kind":0}"#, "other/native@0");
     check(r#"{"kind":"PodList","items":[{"kind":"Pod"}]}"#, "other/event_list@27");
     check(r#"{"user":"alice","items":[1,2],"total":2}"#, "other/native@0");
@@ -239,7 +239,10 @@ fn kinds_are_told_by_content() {
     check("policy", "policy policy policy !control@1202+69 policy policy policy policy policy policy policy policy");
     check("osquery", "fim other other other other");
     check("findings", "finding finding finding finding");
-    check("cluster", "k8s_event k8s_event other other other other other other other other other flow cloud_audit cloud_audit falco falco other");
+    check(
+        "cluster",
+        "k8s_event k8s_event other other other other source_health source_health source_health other other flow cloud_audit cloud_audit falco falco other",
+    );
 }
 
 #[test]

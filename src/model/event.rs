@@ -18,12 +18,24 @@ pub enum Kind {
     CloudAudit,
     K8sEvent,
     Other,
+    /// What sensors, shippers and this program say of the way here: events that were lost, cut, not readable; sources that are silent.
+    SourceHealth,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] =
-        [Self::K8sAudit, Self::Falco, Self::Flow, Self::Policy, Self::Fim, Self::Finding, Self::CloudAudit, Self::K8sEvent, Self::Other];
+    pub const ALL: [Self; 10] = [
+        Self::K8sAudit,
+        Self::Falco,
+        Self::Flow,
+        Self::Policy,
+        Self::Fim,
+        Self::Finding,
+        Self::CloudAudit,
+        Self::K8sEvent,
+        Self::Other,
+        Self::SourceHealth,
+    ];
 
     /// As `event.kind` shows it.
     pub fn name(self) -> &'static str {
@@ -37,6 +49,7 @@ impl Kind {
             Self::CloudAudit => "cloud_audit",
             Self::K8sEvent => "k8s_event",
             Self::Other => "other",
+            Self::SourceHealth => "source_health",
         }
     }
 

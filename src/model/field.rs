@@ -69,6 +69,7 @@ fields! {
     EventForgedKind "event.forged_kind" Bool "It claims a kind that its source may not carry.";
     EventTimeAssumed "event.time_assumed" Bool "It has no time of its own: the time of receipt stands in.";
     EventTest "event.test" Bool "The sender made it up to test the way here.";
+    RedactHits "redact.hits" Text "What was taken out of it before anything kept it: `secret_data`, `token`, `credential`, `jwt`, `pan`, `configured`.";
     Cluster "cluster" Text "The cluster.";
     CloudProvider "cloud.provider" Text "The cloud it runs in.";
     CloudAccount "cloud.account" Text "The cloud account, folder or project.";
@@ -182,6 +183,7 @@ pub const RESERVED_ROOTS: &[&str] = &[
     "dns",
     "http",
     "entity",
+    "redact",
     "provenance",
     "raw",
 ];

@@ -4,7 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Kind;
 
-/// Kinds that records of a place may claim. [`Kind::Other`] claims nothing and is always allowed.
+/// Kinds that records of a place may claim. [`Kind::Other`] claims nothing and is always allowed; who may bring a sensor's alerts or flows may bring
+/// what the sensor says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kinds(u16);
 
@@ -19,7 +20,12 @@ impl Kinds {
 
     /// Whether a record may claim this kind.
     pub fn allow(self, kind: Kind) -> bool {
-        kind == Kind::Other || self.0 & Self::only(kind).0 != 0
+        let asked = match kind {
+            Kind::Other => return true,
+            Kind::SourceHealth => Self::only(kind).0 | Self::only(Kind::Falco).0 | Self::only(Kind::Flow).0,
+            _ => Self::only(kind).0,
+        };
+        self.0 & asked != 0
     }
 
     /// What both allow.
@@ -73,7 +79,9 @@ mod tests {
             assert_eq!(serde_json::to_string(&kinds).unwrap(), text);
             assert_eq!(serde_json::from_str::<Kinds>(text).unwrap(), kinds);
             for kind in Kind::ALL {
-                assert_eq!(kinds.allow(kind), text == "null" || text.contains(kind.name()) || kind == Kind::Other, "{text}: {}", kind.name());
+                let is_sensor = kind == Kind::SourceHealth && (text.contains("falco") || text.contains("flow"));
+                let expected = text == "null" || text.contains(kind.name()) || kind == Kind::Other || is_sensor;
+                assert_eq!(kinds.allow(kind), expected, "{text}: {}", kind.name());
             }
         }
         assert_eq!(serde_json::from_str::<Kinds>(r#"["falco","of_a_newer_build"]"#).unwrap(), Kinds::only(Kind::Falco));

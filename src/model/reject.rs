@@ -51,6 +51,11 @@ impl RejectReason {
         Self::Unread,
     ];
 
+    /// Whether the bytes are worth keeping: those of a text that something could be learnt from.
+    pub fn has_text(self) -> bool {
+        matches!(self, Self::NotJson | Self::BadJson | Self::UnknownShape | Self::NotARecord | Self::TooLong | Self::TooDeep)
+    }
+
     /// The stable name used in metrics and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -86,4 +91,7 @@ pub struct Reject {
     pub reason: RejectReason,
     /// What exactly is wrong, for a person; holds no input text.
     pub detail: String,
+    /// The first bytes of the range, as they came: not redacted. Empty for what holds no text.
+    #[serde(skip)]
+    pub bytes: Vec<u8>,
 }

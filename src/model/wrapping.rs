@@ -89,11 +89,14 @@ pub struct Wrapped {
     /// The envelope cut the record's text; what stands here was saved from it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
+    /// This program wrote the record itself: nothing that came in says so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_own: bool,
 }
 
 impl Wrapped {
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.by.is_none() && self.at.is_none() && !self.is_cut
+        self.by.is_none() && self.at.is_none() && !self.is_cut && !self.is_own
     }
 }

@@ -9,9 +9,9 @@ use hashbrown::HashMap;
 
 use super::identity::Place;
 use super::{
-    Head, gatekeeper, gke, hubble_system, k8s_event, kube_bench, kubearmor, kyverno, osquery, other, policy_report, policy_reporter, tetragon,
+    Head, falco, gatekeeper, gke, hubble_system, k8s_event, kube_bench, kubearmor, kyverno, osquery, other, policy_report, policy_reporter, tetragon,
 };
-use super::{trivy, yandex};
+use super::{source_health, trivy, yandex};
 use crate::model::{Doc, Facts, Kind, Path};
 
 type Read = fn(&Doc, &Place<'_>, &mut Facts) -> Head;
@@ -45,7 +45,9 @@ const DIALECTS: &[Dialect] = &[
     dialect(&[Kind::CloudAudit], &[], gke::read),
     dialect(&[Kind::Fim], &[], osquery::read),
     dialect(&[Kind::Other], &["name", "columns|snapshot|diffResults"], osquery::read),
-    dialect(&[Kind::Other], &["lost_events|node_status|agent_event|debug_event|num_events_lost"], hubble_system::read),
+    dialect(&[Kind::SourceHealth], &["source_health"], source_health::read),
+    dialect(&[Kind::SourceHealth], &["rule|Rule"], falco::read),
+    dialect(&[Kind::Other, Kind::SourceHealth], &["lost_events|node_status|agent_event|debug_event|num_events_lost"], hubble_system::read),
     dialect(&[Kind::Other], &[tetragon::SIGN], tetragon::read),
     dialect(&[Kind::Other], &["Type", "Operation", "HostName|HostPID|PodName"], kubearmor::read),
 ];

@@ -5,7 +5,10 @@
 //! are worth a look (`suspects`): in most records none, or a few.
 
 mod encoded;
+mod look;
+mod loose;
 mod pan;
+mod parted;
 mod scan;
 mod secrets;
 mod suspects;
@@ -14,9 +17,14 @@ mod tests;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use crate::model::{Doc, Kind, LeafKind, Limits, Parser, Path, Record, ValueKind, write_json_string};
+use memchr::memmem;
+
+use crate::model::{Doc, Kind, Limits, Parser, Path, Record};
+use look::Look;
 use scan::Match;
+pub use secrets::Names;
 use suspects::Suspects;
 
 /// What was taken out. The set is closed, so counts by class are bounded.
@@ -32,11 +40,13 @@ pub enum Class {
     Jwt,
     /// A payment card number.
     Pan,
+    /// What stands under a name of the configuration.
+    Configured,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 5] = [Self::SecretData, Self::Token, Self::Credential, Self::Jwt, Self::Pan];
+    pub const ALL: [Self; 6] = [Self::SecretData, Self::Token, Self::Credential, Self::Jwt, Self::Pan, Self::Configured];
 
     /// As metrics and the replacement text name it.
     pub fn name(self) -> &'static str {
@@ -46,6 +56,7 @@ impl Class {
             Self::Credential => "credential",
             Self::Jwt => "jwt",
             Self::Pan => "pan",
+            Self::Configured => "configured",
         }
     }
 
@@ -57,6 +68,7 @@ impl Class {
             Self::Credential => "[redacted:credential]",
             Self::Jwt => "[redacted:jwt]",
             Self::Pan => "[redacted:pan]",
+            Self::Configured => "[redacted:configured]",
         }
     }
 }
@@ -102,9 +114,17 @@ impl RedactCounts {
 pub struct Redactor {
     counts: RedactCounts,
     suspects: Suspects,
+    names: Names,
+    /// Of JSON within texts.
+    parser: Parser,
 }
 
 impl Redactor {
+    /// Masks what stands under these names, too.
+    pub fn new(names: Names) -> Self {
+        Self { suspects: Suspects::new(names.clone()), names, ..Self::default() }
+    }
+
     /// What has been taken out so far.
     pub fn counts(&self) -> RedactCounts {
         self.counts
@@ -115,10 +135,14 @@ impl Redactor {
         if doc.is_cut() {
             let limits = Limits { leaves_max: LEAVES_OF_CUT_MAX, record_bytes_max: doc.text().len(), ..Limits::default() };
             if let Ok(whole) = Parser::new(limits).parse(doc.text().as_bytes(), lifted(doc)) {
-                return edits_of(&whole, kind, self.suspects.of(&whole));
+                return self.edits_of(&whole, kind);
             }
         }
-        edits_of(doc, kind, self.suspects.of(doc))
+        self.edits_of(doc, kind)
+    }
+
+    fn edits_of(&mut self, doc: &Doc, kind: Kind) -> Vec<Edit> {
+        Look::new(&self.names, &mut self.parser).edits(doc, kind, self.suspects.of(doc))
     }
 
     /// The record without its secrets. It is parsed again only if something was found.
@@ -155,55 +179,6 @@ pub fn edits(doc: &Doc, kind: Kind) -> Vec<Edit> {
     Redactor::default().edits(doc, kind)
 }
 
-fn edits_of(doc: &Doc, kind: Kind, suspects: &[usize]) -> Vec<Edit> {
-    if suspects.is_empty() {
-        return Vec::new();
-    }
-    let hidden = secrets::hidden_paths(doc, kind, suspects.iter().copied());
-    // What lies below a path is told by the path alone.
-    let (all, some) = if hidden.is_empty() { (0..0, suspects) } else { (0..doc.leaves().len(), [].as_slice()) };
-    let mut edits = Vec::new();
-    let mut json_end = 0;
-    for at in all.chain(some.iter().copied()) {
-        let Some(leaf) = doc.leaves().get(at).filter(|leaf| matches!(leaf.kind, LeafKind::Text | LeafKind::Number | LeafKind::Raw)) else { continue };
-        let is_hidden = !hidden.is_empty() && secrets::is_under(doc, leaf, &hidden);
-        let class = if is_hidden { Some(Class::SecretData) } else { secrets::named(doc, at, leaf) };
-        let value = doc.value(leaf);
-        let range = doc.leaf_range(leaf);
-        if range.start < json_end {
-            continue;
-        }
-        let (text, classes) = match class {
-            Some(class) if value.text.is_empty() || (value.kind == ValueKind::Text && value.text == class.replacement()) => {
-                continue;
-            }
-            Some(class) => (Cow::Borrowed(class.replacement()), vec![class]),
-            None => {
-                let found = scan::find(value.text);
-                match found.first() {
-                    None => continue,
-                    // The text of a raw leaf is JSON itself, nested too deep to be taken apart.
-                    Some(first) if leaf.kind == LeafKind::Raw => (Cow::Borrowed(first.class.replacement()), vec![first.class]),
-                    Some(_) => {
-                        let rewritten = rewrite(value.text, &found);
-                        // A number becomes text, and digits become more than digits: as such the value may be a secret by its name, and
-                        // has to be one now, or the next pass would find it.
-                        match secrets::named_as(doc, at, leaf, &rewritten) {
-                            Some(class) => (Cow::Borrowed(class.replacement()), vec![class]),
-                            None => (Cow::Owned(rewritten), found.iter().map(|found| found.class).collect()),
-                        }
-                    }
-                }
-            }
-        };
-        let mut json = String::with_capacity(text.len() + 2);
-        write_json_string(&text, &mut json);
-        json_end = range.end;
-        edits.push(Edit { range, json, classes });
-    }
-    edits
-}
-
 /// The text with the edits made.
 pub fn apply(text: &str, edits: &[Edit]) -> String {
     let mut out = String::with_capacity(text.len());
@@ -215,6 +190,26 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
     }
     out.push_str(text.get(from..).unwrap_or_default());
     out
+}
+
+/// What was taken out of a text, by the marks that it left, each class once.
+pub(super) fn hits(text: &str) -> impl Iterator<Item = Class> {
+    static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(MARK));
+    let mut is_there = [false; Class::ALL.len()];
+    for at in FINDER.find_iter(text.as_bytes()) {
+        let marked = text.get(at + MARK.len()..).unwrap_or_default();
+        let class = Class::ALL.into_iter().find(|class| marked.strip_prefix(class.name()).is_some_and(|rest| rest.starts_with(']')));
+        if let Some(class) = class {
+            is_there[class as usize] = true;
+        }
+    }
+    Class::ALL.into_iter().filter(move |class| is_there[*class as usize])
+}
+
+/// What could be kept of a text that could not be read. What said that it is a Secret may be missing, so data is taken for one's.
+pub(super) fn mask_damaged(text: &str) -> Cow<'_, str> {
+    let found = scan::find_loose(text, true);
+    if found.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(rewrite(text, &found)) }
 }
 
 /// A text without the secrets that can be told by its content alone.

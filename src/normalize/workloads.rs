@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use crate::model::{Emitter, Kind, Kinds};
 
 /// What a container can not claim unless it is listed: the kinds that stand for another system's word.
-const GUARDED: &[Kind] = &[Kind::K8sAudit, Kind::Falco, Kind::Flow, Kind::CloudAudit];
+const GUARDED: &[Kind] = &[Kind::K8sAudit, Kind::Falco, Kind::Flow, Kind::CloudAudit, Kind::SourceHealth];
 
 /// Who is listed where the config says nothing: the usual installations.
 const DEFAULT: &[&str] = &[
@@ -118,6 +118,9 @@ mod tests {
         check(DEFAULT, "shop", "web-0", Kind::Policy, true);
         check(DEFAULT, "shop", "web-0", Kind::Other, true);
         check(DEFAULT, "", "", Kind::Flow, false);
+        check(DEFAULT, "kube-system", "cilium-x7k2p", Kind::SourceHealth, true);
+        check(DEFAULT, "kube-system", "kube-apiserver-m1", Kind::SourceHealth, false);
+        check(DEFAULT, "shop", "web-0", Kind::SourceHealth, false);
         check(&["*/audit-*-log-*: k8s_audit, flow"], "any", "audit-a-log-b", Kind::Flow, true);
         check(&["*/audit-*-log-*: k8s_audit, flow"], "any", "audit-log-b", Kind::Flow, false);
         check(&["a*/b: falco"], "abc", "b", Kind::Falco, true);

@@ -165,7 +165,7 @@ impl<'e> Draft<'e> {
             Kind::Falco => (Some("falco"), self.native("uuid")),
             Kind::Flow => (Some("hubble"), self.native("uuid")),
             Kind::CloudAudit => (None, self.native("insertId").or_else(|| self.native("event_id")).or_else(|| self.native("eventID"))),
-            Kind::Policy | Kind::Fim | Kind::Finding | Kind::K8sEvent | Kind::Other => (None, None),
+            Kind::Policy | Kind::Fim | Kind::Finding | Kind::K8sEvent | Kind::Other | Kind::SourceHealth => (None, None),
         };
         let mut metadata = self::metadata(&event.id.to_string(), event.tenant.as_str());
         metadata.put("correlation_uid", event.act.to_string());

@@ -16,6 +16,9 @@ use crate::clock::Clock;
 use crate::model::{Alert, Change, Checkpoint, Envelope, Event, Finding, Position};
 use crate::ports::{AlertStore, EventStore, Source, SourceError, StoreError};
 
+/// How often time alone is looked at while nothing comes.
+const IDLE_EVERY: StdDuration = StdDuration::from_secs(10);
+
 /// When the flow makes things durable.
 #[derive(Debug, Clone)]
 pub struct FlowSettings {
@@ -122,16 +125,19 @@ impl Flow {
         drop(to);
         let mut due: Option<Instant> = None;
         loop {
-            let next = match due {
-                Some(at) => tokio::time::timeout_at(at, from.recv()).await,
-                None => Ok(from.recv().await),
-            };
+            let wake = due.unwrap_or_else(|| Instant::now() + IDLE_EVERY);
+            let next = tokio::time::timeout_at(wake, from.recv()).await;
             match next {
                 Ok(Some(envelope)) => {
                     self.take(envelope).await?;
                     due = due.or_else(|| Some(Instant::now() + self.pause()));
                 }
                 Ok(None) => break,
+                // Nothing waits, and nothing comes.
+                Err(_) if due.is_none() => {
+                    self.advance().await?;
+                    due = self.is_dirty.then(Instant::now);
+                }
                 Err(_) => {}
             }
             // Asked of the clock as well: a queue that is never empty lets no timeout come.
@@ -258,8 +264,12 @@ impl Flow {
     /// Closes what time alone closes.
     async fn advance(&mut self) -> Result<(), FlowError> {
         let now = self.clock.now();
-        let findings = self.on_worker(move |worker| worker.advance(now)).await?;
-        self.publish(findings).await
+        let (findings, silences) = self.on_worker(move |worker| (worker.advance(now), worker.silences(now))).await?;
+        self.publish(findings).await?;
+        for batch in silences {
+            self.absorb(batch).await?;
+        }
+        Ok(())
     }
 
     async fn finish(&mut self) -> Result<(), FlowError> {

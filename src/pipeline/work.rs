@@ -1,5 +1,8 @@
 //! The work on one envelope: decode, redact, normalise, drop repeats, detect. Synchronous, in partition order, on one thread.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -10,9 +13,9 @@ use crate::decode::{DecodeLimits, Decoded, Decoder, Stream, emitter_of_path};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
 use crate::detect::engine::Engine;
 use crate::model::{
-    Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Reject, SourceId, Timestamp, Wrapping,
+    Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Record, Reject, SourceId, Timestamp, Wrapping,
 };
-use crate::normalize::{Normalizer, RedactCounts, Redactor, Settings, Workloads};
+use crate::normalize::{Names, Normalizer, RedactCounts, Redactor, Settings, SourceHealth, Workloads, normalize, quarantine};
 
 /// How far an event's clock may run ahead of ours before the watermark takes the time of receipt instead.
 const FUTURE_MAX: Duration = Duration::minutes(5);
@@ -28,8 +31,14 @@ pub struct WorkerSettings {
     pub idle_after: Duration,
     /// Rejects kept for a report; past it they are counted only.
     pub rejects_kept_max: usize,
+    /// Names of members whose values are masked, besides those that are known to hold secrets.
+    pub masked: Names,
     /// What is left out of the store.
     pub drops: Drops,
+    /// What can not be read, comes cut or does not come is an event of its own.
+    pub tells_health: bool,
+    /// A source of which nothing has come for this long is silent; zero: none ever is.
+    pub silent_after: Duration,
     /// The store holds events from before this start.
     pub has_past: bool,
     pub decode: DecodeLimits,
@@ -42,11 +51,26 @@ impl Default for WorkerSettings {
             workloads: BTreeMap::new(),
             idle_after: Duration::minutes(5),
             rejects_kept_max: 10_000,
+            masked: Names::default(),
             drops: Drops::default(),
+            tells_health: false,
+            silent_after: Duration::seconds(0),
             has_past: false,
             decode: DecodeLimits::default(),
         }
     }
+}
+
+/// What came of a source last.
+#[derive(Debug)]
+struct Heard {
+    /// The latest time of an event.
+    time: Timestamp,
+    /// When it came.
+    at: Timestamp,
+    origin: Arc<Origin>,
+    /// It has been said that nothing comes any more.
+    is_silent: bool,
 }
 
 /// The events of one envelope, without those that repeat one in memory.
@@ -68,8 +92,7 @@ pub struct Worker {
     settings: WorkerSettings,
     /// Readers of payloads that come in pieces.
     streams: BTreeMap<PartitionId, (Arc<Origin>, Kinds, Stream)>,
-    /// Latest event time, and when it came, by source.
-    latest: BTreeMap<SourceId, (Timestamp, Timestamp)>,
+    heard: BTreeMap<SourceId, Heard>,
     rejects: Vec<(Arc<Origin>, Reject)>,
 }
 
@@ -85,14 +108,14 @@ impl Worker {
         Self {
             decoder: Decoder::new(settings.decode.clone(), Some(inflate)),
             decoded: Decoded::default(),
-            redactor: Redactor::default(),
+            redactor: Redactor::new(settings.masked.clone()),
             parser: Parser::new(settings.decode.record.clone()),
             seen: Seen::new(IDS_PER_GENERATION_MAX, settings.has_past),
             engine,
             ledger,
             settings,
             streams: BTreeMap::new(),
-            latest: BTreeMap::new(),
+            heard: BTreeMap::new(),
             rejects: Vec::new(),
         }
     }
@@ -155,6 +178,11 @@ impl Worker {
         if let Some(last) = decoded.rejects.last().filter(|_| decoded.rejects_unlisted > 0) {
             self.ledger.end(&origin.source, Outcome::Reject(last.reason), decoded.rejects_unlisted);
         }
+        if self.settings.tells_health {
+            for record in quarantine(&decoded.rejects, &self.parser) {
+                self.tell(record, origin, position, events);
+            }
+        }
         for reject in decoded.rejects.drain(..) {
             self.ledger.end(&origin.source, Outcome::Reject(reject.reason), 1);
             if self.rejects.len() < self.settings.rejects_kept_max {
@@ -167,26 +195,67 @@ impl Worker {
         // The log file of a container is named for it, whatever its lines say: all of them are the container's own word.
         let printed = emitter_of_path(&origin.object).map(|emitter| Arc::new(Wrapping { emitter: Some(emitter), ..Wrapping::default() }));
         for mut record in decoded.records.drain(..) {
-            if let Some(printed) = &printed {
+            if let Some(printed) = printed.as_ref().filter(|_| !record.wrapped.is_own) {
                 record.wrapped.by = Some(Arc::clone(printed));
             }
             let record = self.redactor.redact(record, &mut self.parser);
             let event = normalizer.normalize(record, origin, position);
             match self.seen.check(&event.id) {
                 Novelty::Known => repeats += 1,
-                Novelty::New | Novelty::Maybe => events.push(event),
+                Novelty::New | Novelty::Maybe => {
+                    let cut = Some(&event).filter(|event| self.settings.tells_health && event.wrapped.is_cut);
+                    let told = cut.and_then(|event| SourceHealth::Truncated(event).record(&self.parser));
+                    events.push(event);
+                    if let Some(record) = told {
+                        self.tell(record, origin, position, events);
+                    }
+                }
             }
         }
         self.ledger.end(&origin.source, Outcome::Duplicate, repeats);
         decoded.clear();
     }
 
+    /// An event of this program's own making: received here, and ended like any other.
+    fn tell(&mut self, record: Record, origin: &Arc<Origin>, position: Position, events: &mut Vec<Event>) {
+        self.ledger.receive(&origin.source, 0, 1);
+        let record = self.redactor.redact(record, &mut self.parser);
+        let event = normalize(record, origin, position);
+        match self.seen.check(&event.id) {
+            Novelty::Known => self.ledger.end(&origin.source, Outcome::Duplicate, 1),
+            Novelty::New | Novelty::Maybe => events.push(event),
+        }
+    }
+
+    /// Says of each source that has fallen silent by now that it has, once.
+    pub fn silences(&mut self, now: Timestamp) -> Vec<Batch> {
+        let after = self.settings.silent_after;
+        let is_new = |heard: &Heard| after > Duration::seconds(0) && !heard.is_silent && now.since(heard.at) >= after;
+        let silent: Vec<SourceId> = self.heard.iter().filter(|(_, heard)| is_new(heard)).map(|(source, _)| source.clone()).collect();
+        let mut batches = Vec::new();
+        for source in silent {
+            let Some(heard) = self.heard.get_mut(&source) else { continue };
+            heard.is_silent = true;
+            let Some(record) = (SourceHealth::Silent { source: &source, since: heard.at }).record(&self.parser) else { continue };
+            let origin = Arc::new(Origin { received: now, ..(*heard.origin).clone() });
+            let mut events = Vec::new();
+            self.tell(record, &origin, Position(0), &mut events);
+            batches.push(Batch { source, events });
+        }
+        batches
+    }
+
     /// What the rules find in events that nobody has seen before.
     pub fn detect(&mut self, events: &[Event]) -> Vec<Finding> {
-        for event in events {
+        for event in events.iter().filter(|event| !event.wrapped.is_own) {
             let time = if event.time > event.origin.received.plus(FUTURE_MAX) { event.origin.received } else { event.time };
-            let slot = self.latest.entry(event.origin.source.clone()).or_insert((time, event.origin.received));
-            *slot = (slot.0.max(time), slot.1.max(event.origin.received));
+            let new = || Heard { time, at: event.origin.received, origin: Arc::clone(&event.origin), is_silent: false };
+            let heard = self.heard.entry(event.origin.source.clone()).or_insert_with(new);
+            heard.time = heard.time.max(time);
+            if event.origin.received > heard.at {
+                (heard.at, heard.is_silent) = (event.origin.received, false);
+                heard.origin = Arc::clone(&event.origin);
+            }
         }
         let mut findings = Vec::new();
         self.engine.process(events, &mut findings);
@@ -207,8 +276,8 @@ impl Worker {
 
     /// Closes what time alone closes: the watermark is the least of the sources that still speak.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Finding> {
-        let speaking = self.latest.values().filter(|(_, heard)| now.since(*heard) < self.settings.idle_after).map(|(time, _)| *time);
-        let watermark = speaking.min().or_else(|| self.latest.values().map(|(time, _)| *time).max());
+        let speaking = self.heard.values().filter(|heard| now.since(heard.at) < self.settings.idle_after).map(|heard| heard.time);
+        let watermark = speaking.min().or_else(|| self.heard.values().map(|heard| heard.time).max());
         let mut findings = Vec::new();
         if let Some(watermark) = watermark {
             self.engine.advance(watermark, &mut findings);

@@ -189,7 +189,13 @@ impl Iterator for Pieces {
             Err(error) => {
                 let detail = format!("cannot read on: {error}");
                 self.note(&origin.object, format!("{detail} (after {} bytes; what stands before was read)", open.offset));
-                rejects.push(Reject { offset: open.offset, len: 0, reason: codec::fault_of(&error).unwrap_or(RejectReason::BadCompression), detail });
+                rejects.push(Reject {
+                    offset: open.offset,
+                    len: 0,
+                    reason: codec::fault_of(&error).unwrap_or(RejectReason::BadCompression),
+                    detail,
+                    bytes: Vec::new(),
+                });
                 true
             }
         };

@@ -165,8 +165,9 @@ fn envelope(frame: Frame, lost: u64) -> Envelope {
     let whose = frame.payload.get(..line).and_then(|head| serde_json::from_slice::<Whose>(head).ok());
     let payload = frame.payload.get(line + 1..).unwrap_or_default().to_vec();
     let mut rejects = Vec::new();
-    let mut reject =
-        |detail: &str| rejects.push(Reject { offset: frame.seq, len: 0, reason: RejectReason::BadCompression, detail: detail.to_owned() });
+    let mut reject = |detail: &str| {
+        rejects.push(Reject { offset: frame.seq, len: 0, reason: RejectReason::BadCompression, detail: detail.to_owned(), bytes: Vec::new() })
+    };
     if whose.is_none() {
         reject("a frame of the spool without its head");
     }

@@ -3,48 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bartizan::alert::draft;
 use bartizan::app::rules::settings;
 use bartizan::cli::demo::posts;
-use bartizan::codec::Codec;
-use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::pack;
 use bartizan::detect::sigma;
-use bartizan::model::{Alert, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
-use bartizan::pipeline::{Ledger, Worker, WorkerSettings};
+use bartizan::model::{Alert, Timestamp};
+
+use crate::reading::Reading;
 
 /// The alerts of the demo's events with these rules.
 fn alerts(rules: &[(Arc<str>, String)]) -> Vec<Alert> {
     let (rules, _) = sigma::parse(rules, &settings(None, false));
-    let engine = Engine::new(Arc::new(rules), EngineSettings { is_finite: true, ..EngineSettings::default() });
-    let mut worker = Worker::new(engine, Arc::new(Ledger::default()), Arc::new(Codec), WorkerSettings::default());
     let now = Timestamp::parse("2026-01-01T12:20:00Z").unwrap();
-    let origin = Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("demo"),
-        partition: PartitionId::from("demo"),
-        object: Arc::from("demo"),
-        received: now,
-    });
-    let mut findings = Vec::new();
-    for post in posts(now) {
-        let payloads = vec![(Position(0), post.body.into_bytes())];
-        let envelope = Envelope {
-            origin: Arc::clone(&origin),
-            kinds: Kinds::ALL,
-            upto: Position(0),
-            form: Form::Whole,
-            is_last: false,
-            payloads,
-            rejects: Vec::new(),
-        };
-        let batch = worker.decode(&envelope);
-        findings.extend(worker.detect(&batch.events));
-    }
-    assert!(worker.rejects().is_empty());
-    findings.extend(worker.finish());
-    findings.iter().map(draft).collect()
+    let mut reading = Reading::of(&Arc::new(rules));
+    let events: Vec<_> = posts(now).into_iter().flat_map(|post| reading.read(post.body.as_bytes())).collect();
+    assert_eq!(reading.counts().rejects, 0);
+    reading.alerts(&events)
 }
 
 fn ids(alerts: &[Alert]) -> BTreeSet<String> {

@@ -1,6 +1,10 @@
 //! The same attack gives the same alert, whoever delivers it: a table of attacks and envelopes, and what a cell can not have.
 //!
-//! Every cell here is wrapped by this file; what real programs write is held to the same by the tests of the decoders.
+//! Every cell of the table here is wrapped by this file, and marked `*` where it is printed. `templates` puts the attacks into real records of clouds
+//! and shippers, `recorded` reads what real programs wrote. `BARTIZAN_PARITY=1 cargo test --test it parity -- --nocapture` prints all three.
+
+mod recorded;
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +18,8 @@ use bartizan::model::{ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Pos
 use bartizan::pipeline::{Ledger, Worker, WorkerSettings};
 use base64::Engine as _;
 use serde_json::{Value, json};
+
+use crate::service::setting;
 
 const RECEIVED: &str = "2026-01-01T00:00:10.000005Z";
 
@@ -320,23 +326,41 @@ fn alerts(rules: &Arc<bartizan::detect::rule::RuleSet>, payloads: &[String]) -> 
     alerts.map(|alert| (alert.rule.title.clone(), alert.title.clone(), alert.cluster.as_str().to_owned())).collect()
 }
 
-#[test]
-fn the_same_attack_gives_the_same_alert_from_everywhere() {
+/// What makes a payload of an event.
+type Wrap = Box<dyn Fn(&Value) -> String>;
+
+/// Holds every way of delivering every attack against the bare event; prints a row an attack, each cell with a mark behind it.
+fn check(ways: &[(&str, Wrap)], mark: char) {
     let rules = Arc::new(sigma::parse(&pack::rules(), &settings(None, false)).0);
+    let is_shown = setting("BARTIZAN_PARITY").is_some();
+    if is_shown {
+        ways.iter().enumerate().for_each(|(at, (way, _))| eprintln!("{:>width$} {way}{mark}", "|", width = 29 + 3 * at));
+    }
     let mut differences: BTreeMap<String, String> = BTreeMap::new();
     let mut cells = 0;
     for (attack, events) in attacks() {
         let native = alerts(&rules, &[events[0].to_string()]);
         assert!(!native.is_empty(), "{attack} raises nothing even natively");
-        for (way, wrap) in WAYS {
+        let mut row = format!("{attack:<28}");
+        for (way, wrap) in ways {
             cells += 1;
             let got = alerts(&rules, &events.iter().map(wrap).collect::<Vec<_>>());
+            row.push_str(&format!("{}{mark} ", if got == native { '=' } else { '~' }));
             if got != native {
                 differences.insert(format!("{attack} / {way}"), format!("{got:?}\n      instead of {native:?}"));
             }
+        }
+        if is_shown {
+            eprintln!("{row}");
         }
     }
     eprintln!("{cells} cells, {} differ", differences.len());
     let report: Vec<String> = differences.iter().map(|(cell, what)| format!("{cell}: {what}")).collect();
     assert!(report.is_empty(), "{}", report.join("\n"));
+}
+
+#[test]
+fn the_same_attack_gives_the_same_alert_from_everywhere() {
+    let ways: Vec<(&str, Wrap)> = WAYS.iter().map(|(way, wrap)| (*way, Box::new(*wrap) as Wrap)).collect();
+    check(&ways, '*');
 }

@@ -68,7 +68,7 @@ fn planted(n: usize) -> (Vec<String>, String) {
             r#"{{"log":"{{\"rule\":\"Wrapped {n}\",\"priority\":\"Notice\",\"time\":\"2026-01-01T00:00:03.{n:06}Z\",\"output\":\"{text}\",\"output_fields\":{{}}}}","stream":"stdout"}}"#
         ),
     };
-    let secrets = if n % 8 == 6 { vec![base64] } else { vec![text, digits] };
+    let secrets = if n % 8 == 6 { vec![base64] } else { vec![text.replace(' ', "%20"), text.replace(' ', "+"), text, digits] };
     (secrets, record)
 }
 
@@ -94,9 +94,22 @@ fn others() -> Vec<(String, String)> {
             "planted-gke-data".into(),
             r#"{"insertId":"g","logName":"projects/p/logs/cloudaudit","protoPayload":{"serviceName":"k8s.io","methodName":"io.k8s.core.v1.secrets.create","resourceName":"core/v1/namespaces/shop/secrets/s","request":{"@type":"core.k8s.io/v1.Secret","stringData":{"a":"planted-gke-data"}}},"timestamp":"2026-01-01T01:00:01Z"}"#.into(),
         ),
+        (
+            "planted-in-a-text-of-json".into(),
+            r#"{"time":"2026-01-01T01:00:02Z","component":"x","state":"{\"kind\":\"Secret\",\"stringData\":{\"a\":\"planted-in-a-text-of-json\"}}"}"#.into(),
+        ),
+        ("planted-loyalty".into(), r#"{"time":"2026-01-01T01:00:03Z","component":"x","LoyaltyCard":{"number":["planted-loyalty"]}}"#.into()),
         ("planted-in-a-cut-secret".into(), r#"{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/aws/eks/p/cluster","logStream":"s","logEvents":[{"id":"1","timestamp":1,"message":"{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"verb\":\"create\",\"objectRef\":{\"resource\":\"secrets\"},\"requestObject\":{\"kind\":\"Secret\",\"stringData\":{\"a\":\"planted-in-a-cut-secret\"},\"b\":\"x[Truncated...]"}]}"#.into()),
     ]
 }
+
+/// Records that can not be read, with a secret each.
+const DAMAGED: &[(&str, &str)] = &[
+    ("cGxhbnRlZC1kYW1hZ2Vk", r#"{"kind":"Secret","data":{"a":"cGxhbnRlZC1kYW1hZ2Vk"},"x":nothing}"#),
+    ("cGxhbnRlZC13aXRob3V0LWEta2luZA", r#"{"data":{"a":"cGxhbnRlZC13aXRob3V0LWEta2luZA"},"kind":nothing}"#),
+    ("planted-damaged-token", r#"{"auditID":"x","token":"planted-damaged-token","y":}"#),
+    ("planted-damaged-password", r#"{"log":"--password=planted-damaged-password","z""#),
+];
 
 /// Every file below a folder in which one of the texts stands as it is.
 fn files_with(folder: &Path, texts: &AhoCorasick) -> Vec<String> {
@@ -130,10 +143,15 @@ fn nothing_that_was_planted_is_found() {
     let data = dir.path().join("data");
     let (runtime, client) = client();
     runtime.block_on(async {
-        let service = Service::start(&data, "");
-        let (status, receipt) = ask(client.post(format!("{}/ingest/auto", service.url)).body(records.join("\n"))).await;
-        assert_eq!((status, receipt["accepted"].as_u64()), (200, Some(records.len() as u64)), "{receipt}");
-        until(&client, &format!("{}/api/v1/events/search?limit=0", service.url), |answer| answer["total"]["value"] == records.len()).await;
+        let service = Service::start(&data, "[redact]\nkeys = [\"loyalty-card\"]\n");
+        let damaged: Vec<&str> = DAMAGED.iter().map(|(secret, record)| (secrets.push((*secret).to_owned()), *record).1).collect();
+        let body = format!("{}\n{}", records.join("\n"), damaged.join("\n"));
+        let (status, receipt) = ask(client.post(format!("{}/ingest/auto", service.url)).body(body)).await;
+        let counts = (receipt["accepted"].as_u64(), receipt["rejected"].as_u64());
+        assert_eq!((status, counts), (200, (Some(records.len() as u64), Some(damaged.len() as u64))), "{receipt}");
+        // What can not be read is an event too, and the one that came cut is told of.
+        let all = records.len() + damaged.len() + 1;
+        until(&client, &format!("{}/api/v1/events/search?limit=0", service.url), |answer| answer["total"]["value"] == all).await;
         let mut answers = String::new();
         let mut cursor = String::new();
         loop {
@@ -146,6 +164,12 @@ fn nothing_that_was_planted_is_found() {
         }
         answers.push_str(&ask(client.get(format!("{}/api/v1/alerts?limit=1000", service.url))).await.1.to_string());
         let secrets = AhoCorasick::new(&secrets).unwrap();
+        for (query, expected) in
+            [("redact.hits:pan", pans), ("event.kind:source_health AND event.action:bad_json", DAMAGED.len()), ("redact.hits:configured", 1)]
+        {
+            let found = ask(client.get(format!("{}/api/v1/events/search?limit=0&query={query}", service.url).replace(' ', "%20"))).await.1;
+            assert_eq!(found["total"]["value"].as_u64(), Some(expected as u64), "{query}: {found}");
+        }
         let left: Vec<&str> = secrets.find_iter(&answers).map(|hit| &answers[hit.range()]).collect();
         assert!(left.is_empty(), "{} of {} in answers, such as {:?}", left.len(), secrets.patterns_len(), left.iter().take(8).collect::<Vec<_>>());
         let marks = answers.matches("[redacted:").count();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::{Class, MARK, encoded, pan};
+use super::{Class, MARK, encoded, loose, pan, parted};
 
 /// A part of a text that must go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,9 +71,19 @@ static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .expect("a few dozen short literals fit an automaton")
 });
 
+/// The parts to take out of a text that may be damaged JSON, or have some in it.
+pub(super) fn find_loose(text: &str, is_of_secrets: bool) -> Vec<Match> {
+    let mut found = Vec::new();
+    loose::find(text, is_of_secrets, |range, class| found.push(Match { range, class }));
+    find_and(text, found)
+}
+
 /// The parts to take out, in order and without overlaps.
 pub(super) fn find(text: &str) -> Vec<Match> {
-    let mut found = Vec::new();
+    find_and(text, Vec::new())
+}
+
+fn find_and(text: &str, mut found: Vec<Match>) -> Vec<Match> {
     for hit in FINDER.find_iter(text) {
         let Some((_, marker)) = MARKERS.get(hit.pattern().as_usize()) else { continue };
         let secret = match marker {
@@ -89,6 +99,7 @@ pub(super) fn find(text: &str) -> Vec<Match> {
     }
     if text.len() >= 13 {
         pan::find(text, |range| found.push(Match { range, class: Class::Pan }));
+        parted::find(text, |range| found.push(Match { range, class: Class::Pan }));
         encoded::find(text, |range| found.push(Match { range, class: Class::Pan }));
     }
     found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));

@@ -1,6 +1,6 @@
 //! Secrets that can be told by where they stand: data of Secret objects, values of fields and variables that are named for secrets.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use hashbrown::HashSet;
@@ -49,6 +49,45 @@ static PARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
 static RESOURCE: LazyLock<Path> = LazyLock::new(|| Path::of(["objectRef", "resource"]));
 static CALLED: LazyLock<Path> = LazyLock::new(|| Path::of(["protoPayload", "resourceName"]));
 
+/// Names of members whose values are masked besides those that are known to hold secrets, whatever the values are and whatever is in them. Case,
+/// `_`, `-` and spaces do not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names(Arc<HashSet<Box<[u8]>>>);
+
+impl Names {
+    /// These. One longer than 128 bytes names nothing.
+    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut buffer = [0; NAME_BYTES_MAX];
+        let fitting = names.into_iter().filter(|name| (1..=NAME_BYTES_MAX).contains(&name.len()));
+        Self(Arc::new(fitting.map(|name| Box::from(plain_into(name, &mut buffer))).collect()))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        key.len() <= NAME_BYTES_MAX && self.0.contains(plain_into(key, &mut [0; NAME_BYTES_MAX]))
+    }
+
+    /// Whether a leaf stands under one of them, or in what does.
+    fn cover(&self, doc: &Doc, leaf: &Leaf) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        if self.has(doc.key(leaf)) {
+            return true;
+        }
+        let mut at = leaf.parent;
+        while let Some(container) = doc.containers().get(at as usize) {
+            if self.has(doc.container_key(container)) {
+                return true;
+            }
+            if container.parent == at {
+                return false;
+            }
+            at = container.parent;
+        }
+        false
+    }
+}
+
 /// What the key of a leaf says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyRole {
@@ -59,13 +98,21 @@ pub(super) enum KeyRole {
     Value,
 }
 
-/// The role of a key.
-pub(super) fn role(key: &str) -> KeyRole {
+/// The role of a leaf's key. It is the same for every leaf of that path.
+pub(super) fn role(doc: &Doc, leaf: &Leaf, names: &Names) -> KeyRole {
+    let key = doc.key(leaf);
     match class_of_key(key) {
         Some(_) => KeyRole::Secret,
+        None if names.cover(doc, leaf) => KeyRole::Secret,
         None if key == "value" => KeyRole::Value,
         None => KeyRole::None,
     }
+}
+
+/// Whether a text looks like an object or a list as a whole.
+pub(super) fn is_json(text: &str) -> bool {
+    let text = text.trim_ascii();
+    matches!((text.as_bytes().first(), text.as_bytes().last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')))
 }
 
 /// By byte: whether the name of a flag for a secret can begin with it, after `--`.
@@ -132,18 +179,25 @@ pub(super) fn is_under(doc: &Doc, leaf: &Leaf, hidden: &HashSet<Path>) -> bool {
 }
 
 /// A secret by the name of its field, its variable or its flag.
-pub(super) fn named(doc: &Doc, at: usize, leaf: &Leaf) -> Option<Class> {
-    if leaf.kind == LeafKind::Text { named_as(doc, at, leaf, doc.value(leaf).text) } else { None }
+pub(super) fn named(doc: &Doc, at: usize, leaf: &Leaf, names: &Names) -> Option<Class> {
+    match leaf.kind {
+        LeafKind::Text => named_as(doc, at, leaf, doc.value(leaf).text, names),
+        // What the configuration names goes whatever it is.
+        _ => names.cover(doc, leaf).then_some(Class::Configured),
+    }
 }
 
 /// As [`named`], if its value were this text.
-pub(super) fn named_as(doc: &Doc, at: usize, leaf: &Leaf, text: &str) -> Option<Class> {
+pub(super) fn named_as(doc: &Doc, at: usize, leaf: &Leaf, text: &str, names: &Names) -> Option<Class> {
     if text.starts_with(MARK) {
         return None;
     }
     let key = doc.key(leaf);
     if let Some(class) = class_of_key(key) {
         return Some(class);
+    }
+    if names.cover(doc, leaf) {
+        return Some(Class::Configured);
     }
     let is_list = doc.containers().get(leaf.parent as usize).is_some_and(|parent| parent.is_array);
     if is_list {
@@ -166,7 +220,8 @@ pub(super) fn named_as(doc: &Doc, at: usize, leaf: &Leaf, text: &str) -> Option<
     is_secret_name(doc.value(name).text).then_some(Class::Credential)
 }
 
-fn class_of_key(key: &str) -> Option<Class> {
+/// The class of what stands under a key that is named for secrets.
+pub(super) fn class_of_key(key: &str) -> Option<Class> {
     if !(5..=KEY_BYTES_MAX).contains(&key.len()) || !key.is_ascii() {
         return None;
     }
@@ -192,6 +247,10 @@ fn is_separator(byte: u8) -> bool {
 
 /// Of a variable, a header, or the last segment of a patch's path.
 fn is_secret_name(name: &str) -> bool {
+    // What was taken out of a name says nothing: the name as it came has been judged.
+    if name.contains(MARK) {
+        return false;
+    }
     let name = name.rsplit('/').next().unwrap_or(name);
     let mut plain = [0; NAME_BYTES_MAX];
     if name.len() > plain.len() {

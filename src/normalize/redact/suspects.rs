@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind, packed};
 use memchr::memmem;
 
-use super::secrets::{self, KeyRole};
-use super::{encoded, pan, scan};
+use super::secrets::{self, KeyRole, Names};
+use super::{encoded, pan, parted, scan};
 use crate::model::{Doc, Leaf, LeafKind, Path};
 
 /// Roles of keys that are remembered, by path.
@@ -27,6 +27,12 @@ const LITERALS: &[&str] = &[
     "apikey",
     "private_key",
     "private-key",
+    "privatekey",
+    "keydata",
+    "key-data",
+    "key_data",
+    "token\"",
+    "token\\",
     "_token",
     "token=",
     "%3a%2f%2f",
@@ -82,6 +88,7 @@ impl Signs {
         self.url.find_iter(text).filter(|at| has_user(text, at + 3)).for_each(&mut to);
         self.flag.find_iter(text).filter(|at| self.is_flag(text, at + 2)).for_each(&mut to);
         pan::runs(text, &mut to);
+        parted::hits(text, &mut to);
         encoded::hits(text, to);
     }
 
@@ -111,13 +118,19 @@ pub(super) struct Suspects {
     /// Where signs stand in the text, in order.
     hits: Vec<usize>,
     roles: Roles,
+    names: Names,
     leaves: Vec<usize>,
 }
 
 impl Suspects {
+    /// With names of the configuration.
+    pub(super) fn new(names: Names) -> Self {
+        Self { names, ..Self::default() }
+    }
+
     /// The leaves, in order.
     pub(super) fn of(&mut self, doc: &Doc) -> &[usize] {
-        let Self { lower, hits, roles, leaves } = self;
+        let Self { lower, hits, roles, names, leaves } = self;
         leaves.clear();
         hits.clear();
         let signs = &*SIGNS;
@@ -147,12 +160,17 @@ impl Suspects {
             };
             let is_announced = announced == Some(leaf.parent);
             announced = (has_hit && doc.value(leaf).text.starts_with("--")).then_some(leaf.parent);
-            if has_hit || is_announced || roles.of(doc, leaf) != KeyRole::None {
+            if has_hit || is_announced || roles.of(doc, leaf, names) != KeyRole::None || is_json(doc, leaf) {
                 leaves.push(at);
             }
         }
         leaves
     }
+}
+
+/// Whether a text is JSON itself: what is in it is told by its own places.
+fn is_json(doc: &Doc, leaf: &Leaf) -> bool {
+    leaf.kind == LeafKind::Text && secrets::is_json(doc.value(leaf).text)
 }
 
 fn lower_into(text: &str, lower: &mut Vec<u8>) {
@@ -173,11 +191,11 @@ impl Default for Roles {
 
 impl Roles {
     #[inline]
-    fn of(&mut self, doc: &Doc, leaf: &Leaf) -> KeyRole {
+    fn of(&mut self, doc: &Doc, leaf: &Leaf, names: &Names) -> KeyRole {
         // The lowest bit is that of every path but the record's, which has no key.
         let known = &mut self.0[leaf.path.0 as usize / 2 % ROLES];
         if known.0 != leaf.path {
-            *known = (leaf.path, secrets::role(doc.key(leaf)));
+            *known = (leaf.path, secrets::role(doc, leaf, names));
         }
         known.1
     }

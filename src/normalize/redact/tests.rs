@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{EnvelopeKind, Wrapped};
+use crate::model::{EnvelopeKind, Wrapped, write_json_string};
 
 #[path = "../../../tests/bench/corpus.rs"]
 mod corpus;
@@ -116,8 +116,13 @@ fn card_numbers_and_what_only_looks_like_them() {
     check("4111 1111 1111 1111", "4111 11[redacted:pan]1111");
     check("card=3782-822463-10005", "card=3782-82[redacted:pan]0005");
     check("5555555555554444,6011111111111117", "555555[redacted:pan]4444,601111[redacted:pan]1117");
+    check("/pay?card=4111%201111%201111%201111&x", "/pay?card=4111%2011[redacted:pan]1111&x");
+    check("/pay?card=4111+1111+1111+1111", "/pay?card=4111+11[redacted:pan]1111");
+    check("é 4111%2D1111%2d1111%2D1111", "é 4111%2D11[redacted:pan]1111");
     for plain in [
         "4111111111111112",
+        "/pay?card=4111%201111%201111%201112",
+        "4111%201111+1111%2D1111",
         "1739178940698757000",
         "44372567-0241-4123-8888-123456789012",
         "a4111111111111111",
@@ -149,14 +154,21 @@ fn a_number_that_masking_turns_into_text_is_judged_by_its_name_at_once() {
     );
 }
 
+/// Of what is left of a name nothing new is learnt.
+#[test]
+fn a_name_that_was_redacted_is_not_judged_again() {
+    check_json(r#"{"value":"eyJ","name":"token=://"}"#, r#"{"value":"eyJ","name":"token=[redacted:token]"}"#);
+}
+
 /// The look at every leaf, which the look at suspects must not fall short of.
 fn check_suspects(json: &str, suspects: &mut Suspects) -> usize {
     let Ok(doc) = Parser::default().parse(json.as_bytes(), None) else { return 0 };
     let all: Vec<usize> = (0..doc.leaves().len()).collect();
     let mut found = 0;
     for kind in [Kind::K8sAudit, Kind::Other] {
-        let expected = edits_of(&doc, kind, &all);
-        assert_eq!(edits_of(&doc, kind, suspects.of(&doc)), expected, "{json}");
+        let (names, mut parser) = (Names::default(), Parser::default());
+        let expected = Look::new(&names, &mut parser).edits(&doc, kind, &all);
+        assert_eq!(Look::new(&names, &mut parser).edits(&doc, kind, suspects.of(&doc)), expected, "{json}");
         found += expected.len();
     }
     found
@@ -256,6 +268,10 @@ const PIECES: &[&str] = &[
     "abcdef0123456789ab",
     "4111111111111111",
     "4111 1111 1111 1111",
+    "4111%201111+1111%201111",
+    "4111%2D1111%2D1111%2D1111",
+    "%20",
+    "+",
     "378282246310005",
     "41",
     "1111",
@@ -267,6 +283,13 @@ const PIECES: &[&str] = &[
     "name",
     "data",
     "kind",
+    "{",
+    "}",
+    "[",
+    "\":\"",
+    "{\"token\":\"",
+    "\"data\":{\"",
+    "\\\"privateKey\\\":\\\"",
 ];
 /// Keys that mean something, or nearly.
 const KEYS: &[&str] = &[
@@ -325,6 +348,8 @@ fn soup() -> impl Strategy<Value = String> {
         let member = (key, inner.clone()).prop_map(|(key, value)| format!("{key}:{value}"));
         prop_oneof![
             2 => prop::collection::vec(member, 1..6).prop_map(|members| format!("{{{}}}", members.join(","))),
+            // JSON as a text.
+            1 => inner.clone().prop_map(|json| spelled(&json, 0)),
             1 => prop::collection::vec(inner, 0..4).prop_map(|elements| format!("[{}]", elements.join(",")))
         ]
     })
@@ -334,6 +359,13 @@ proptest! {
     #[test]
     fn suspects_are_all_that_there_is(json in soup()) {
         check_suspects(&json, &mut Suspects::default());
+    }
+
+    #[test]
+    fn what_is_redacted_has_nothing_left_to_redact(json in soup()) {
+        if Parser::default().parse(json.as_bytes(), None).is_ok() {
+            redact(&json, Kind::K8sAudit);
+        }
     }
 
     #[test]
@@ -367,4 +399,67 @@ fn escaped_slashes_and_parted_names_are_seen() {
     check_json(r#"{"pass_word":"x1"}"#, r#"{"pass_word":"[redacted:credential]"}"#);
     check_json(r#"{"x":["--to-ken","x1"]}"#, r#"{"x":["--to-ken","[redacted:token]"]}"#);
     check_json(r#"{"env":[{"name":"DB_PASS_WORD","value":"x1"}]}"#, r#"{"env":[{"name":"DB_PASS_WORD","value":"[redacted:credential]"}]}"#);
+}
+
+#[test]
+fn json_in_a_text_is_redacted_by_its_own_places() {
+    let secret = r#"{"kind":"Secret","data":{"a":"eA=="},"metadata":{"name":"s"}}"#;
+    let gone = secret.replace("eA==", "[redacted:secret_data]");
+    check(secret, &gone);
+    check(&format!("  {secret}\n"), &format!("  {gone}\n"));
+    check(r#"{"token":"v1","a":{"password":"x"}}"#, r#"{"token":"[redacted:token]","a":{"password":"[redacted:credential]"}}"#);
+    // Within a text within it, as carriers of carriers write.
+    let mut outer = r#"{"log":"#.to_owned();
+    write_json_string(secret, &mut outer);
+    outer.push('}');
+    let mut expected = r#"{"log":"#.to_owned();
+    write_json_string(&gone, &mut expected);
+    expected.push('}');
+    check(&outer, &expected);
+    // With words around it, in a list, cut, or damaged.
+    check(&format!("applied: {secret}"), &format!("applied: {gone}"));
+    check(&format!("[{secret}, x]"), &format!("[{gone}, x]"));
+    check(r#"{"kind":"Secret","data":{"a":"eA=="#, r#"{"kind":"Secret","data":{"a":"[redacted:secret_data]"#);
+    check(r#"{"token": "v1""#, r#"{"token": "[redacted:token]""#);
+    check(
+        r#"x {\"kind\":\"Secret\",\"data\":{\"a\":\"eA==\",\"b\":[\"x\"]},\"type\":\"Opaque\"}"#,
+        r#"x {\"kind\":\"Secret\",\"data\":{\"a\":\"[redacted:secret_data]\",\"b\":[\"[redacted:secret_data]\"]},\"type\":\"Opaque\"}"#,
+    );
+    check(
+        r#"{"objectRef":{"resource":"secrets"},"requestObject":{"data":{"a":"eA=="}"#,
+        r#"{"objectRef":{"resource":"secrets"},"requestObject":{"data":{"a":"[redacted:secret_data]"}"#,
+    );
+    for plain in [r#"{"kind":"ConfigMap","data":{"a":"b"}}"#, r#"{"a":"b"} {"c""#, r#"said "data": {"a":"b"}"#, r#"\"\\\"\"#, r#"{"token":"#] {
+        check(plain, plain);
+    }
+}
+
+#[test]
+fn names_of_the_configuration_are_masked_with_all_that_is_in_them() {
+    let check = |json: &str, expected: &str| {
+        let mut parser = Parser::default();
+        let doc = parser.parse(json.as_bytes(), None).unwrap();
+        let mut redactor = Redactor::new(Names::new(["iban", "Card-Holder", &"x".repeat(200)]));
+        let record = Record { doc, kind: Kind::Other, envelope: EnvelopeKind::Native, offset: 0, wrapped: Wrapped::default() };
+        let once = redactor.redact(record, &mut parser);
+        assert_eq!(once.doc.text(), expected);
+        assert_eq!(redactor.redact(once, &mut parser).doc.text(), expected);
+    };
+    const M: &str = "[redacted:configured]";
+    check(r#"{"iban":"DE00","a":1}"#, &format!(r#"{{"iban":"{M}","a":1}}"#));
+    check(r#"{"IBAN":12,"iban":null,"cardholder":["A",{"b":"c"}]}"#, &format!(r#"{{"IBAN":"{M}","iban":null,"cardholder":["{M}",{{"b":"{M}"}}]}}"#));
+    check(
+        r#"{"card_holder":{"first":"A","n":1},"x":"{\"iban\":\"DE00\"}"}"#,
+        &format!(r#"{{"card_holder":{{"first":"{M}","n":"{M}"}},"x":"{{\"iban\":\"{M}\"}}"}}"#),
+    );
+    check(r#"{"ibans":"DE00"}"#, r#"{"ibans":"DE00"}"#);
+}
+
+#[test]
+fn what_was_taken_out_is_told() {
+    let check = |text: &str, expected: &[Class]| assert_eq!(hits(text).collect::<Vec<_>>(), expected);
+    check("", &[]);
+    check("[redacted:", &[]);
+    check("[redacted:other] [redacted:pan", &[]);
+    check("x[redacted:pan]y[redacted:token] [redacted:pan]", &[Class::Token, Class::Pan]);
 }

@@ -99,7 +99,8 @@ fn run(envelopes: u64, settings: FlowSettings, engine: Engine, drops: Vec<DropRu
 fn a_queue_that_is_never_empty_is_flushed_when_due() {
     let (events, flushes) = check(300, FlowSettings { flush_every: StdDuration::ZERO, ..FlowSettings::default() });
     assert_eq!(events, 300);
-    assert!(flushes > 100, "flushed {flushes} times");
+    // Without the clock it would be flushed once, at the end. How often it is depends on what a flush costs here and now.
+    assert!(flushes > 3, "flushed {flushes} times");
 }
 
 #[test]

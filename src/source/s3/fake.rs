@@ -1,12 +1,12 @@
 //! A small S3 server for the tests: lists and gives out objects, and misbehaves by script.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 /// What goes wrong with one request.
@@ -34,6 +34,8 @@ pub(super) struct Shelf {
     /// Requests for objects, by key.
     pub(super) gets: BTreeMap<String, u32>,
     pub(super) lists: u32,
+    /// Every method that was asked for.
+    pub(super) methods: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -81,8 +83,9 @@ fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, uri: Uri, headers: HeaderMap) -> Response {
+async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let mut shelf = shelf.lock().unwrap();
+    shelf.methods.insert(method.to_string());
     let path = uri.path();
     assert!(headers.contains_key(header::AUTHORIZATION), "requests are signed");
     let key = path.strip_prefix("/logs/").map(decode).unwrap_or_default();

@@ -163,7 +163,7 @@ impl Sweeper {
                 S3Counts::add(&self.counts.too_large, 1);
                 let detail = format!("an object of {} bytes is larger than the limit of {OBJECT_BYTES_MAX}: write smaller ones", object.bytes);
                 tracing::error!(source = %self.settings.source, key = %object.key.escape_debug(), bytes = object.bytes, "cannot read object: it is too large");
-                rejects.push(Reject { offset: 0, len: object.bytes, reason: RejectReason::TooLong, detail });
+                rejects.push(Reject { offset: 0, len: object.bytes, reason: RejectReason::TooLong, detail, bytes: Vec::new() });
             }
             Fetched::Failed(failure) => rejects.extend(self.failed(object, failure).await?),
         }
@@ -185,7 +185,7 @@ impl Sweeper {
         S3Counts::add(&self.counts.given_up, 1);
         tracing::error!(source = %self.settings.source, key, tries, error = %failure, "cannot read object: given up");
         let detail = format!("listed {tries} times and never read: {failure}");
-        Ok(Some(Reject { offset: 0, len: object.bytes, reason: RejectReason::Unread, detail }))
+        Ok(Some(Reject { offset: 0, len: object.bytes, reason: RejectReason::Unread, detail, bytes: Vec::new() }))
     }
 
     /// Until an object is tried again: as long as from poll to poll, and twice as long after each try.

@@ -1,0 +1,104 @@
+use super::*;
+use crate::codec::Codec;
+use crate::detect::engine::EngineSettings;
+use crate::model::{ClusterId, Field, Kind, TenantId};
+
+fn worker(silent_after: Duration) -> (Worker, Arc<Ledger>) {
+    let ledger = Arc::new(Ledger::default());
+    let settings = WorkerSettings { tells_health: true, silent_after, ..WorkerSettings::default() };
+    (Worker::new(Engine::new(Arc::default(), EngineSettings::default()), Arc::clone(&ledger), Arc::new(Codec), settings), ledger)
+}
+
+fn envelope(payload: &str, object: &str, form: Form, kinds: Kinds) -> Envelope {
+    let origin = Arc::new(Origin {
+        tenant: TenantId::default(),
+        cluster: ClusterId::default(),
+        source: SourceId::from("s"),
+        partition: PartitionId::from("p"),
+        object: object.into(),
+        received: Timestamp::from_nanos(1_000_000_000),
+    });
+    Envelope { origin, kinds, upto: Position(1), form, is_last: false, payloads: vec![(Position(0), payload.into())], rejects: Vec::new() }
+}
+
+fn show(event: &Event) -> String {
+    let facts = |field| event.facts_of(field).join(",");
+    let forged = if event.fact(Field::EventForgedKind).is_some() { " forged" } else { "" };
+    format!("{}{forged} {} [{}] {}", event.kind.name(), facts(Field::EventAction), facts(Field::RedactHits), event.doc.text())
+}
+
+/// The events of a payload that this program made itself, with the ledger in balance; and the same again, of which nothing is new.
+fn check(payload: &str, expected: &[&str]) {
+    for (kinds, object) in
+        [(Kinds::ALL, "o"), (Kinds::only(Kind::K8sAudit), "/var/log/pods/shop_web-0_536ab69f-1b3c-4bd9-9ba4-274a56188409/app/0.log")]
+    {
+        let (mut worker, ledger) = worker(Duration::seconds(0));
+        let envelope = envelope(payload, object, Form::Whole, kinds);
+        let events = worker.decode(&envelope).events;
+        let own: Vec<String> = events.iter().filter(|event| event.wrapped.is_own).map(show).collect();
+        assert_eq!(own.len(), expected.len(), "{payload}: {own:?}");
+        for (own, expected) in own.iter().zip(expected) {
+            assert!(own.starts_with(expected), "{payload}: {own}");
+        }
+        for event in &events {
+            ledger.end(&event.origin.source, Outcome::Event(event.kind), 1);
+        }
+        assert_eq!(ledger.total().remainder(), 0, "{payload}");
+        assert!(worker.decode(&envelope).events.is_empty(), "{payload}");
+        assert_eq!(ledger.total().remainder(), 0, "{payload}");
+    }
+}
+
+#[test]
+fn what_can_not_be_read_is_quarantined() {
+    check(r#"{"auditID":"a","verb":"get"}"#, &[]);
+    check("{}", &[]);
+    check(
+        "{\"auditID\":\"a\",\"verb\":\"get\"}\n{\"token\":\"t1\",\n",
+        &[r#"source_health unreadable,bad_json [token] {"source_health":{"action":"unreadable","reason":"bad_json","offset":29,"bytes":"#],
+    );
+    check(
+        "no json, no secret\n",
+        &[r#"source_health unreadable,not_json [] {"source_health":{"action":"unreadable","reason":"not_json","offset":0,"#],
+    );
+    check("\u{1f}\u{8b}\u{8}\0binary", &["source_health unreadable,"]);
+    // Nothing that comes in is taken for this program's own word.
+    check(r#"{"source_health":{"action":"silent"},"text":"x"}"#, &[]);
+}
+
+#[test]
+fn what_comes_cut_is_told() {
+    check(
+        r#"{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/aws/eks/p/cluster","logStream":"kube-apiserver-audit-1","logEvents":[{"id":"1","timestamp":1,"message":"{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"auditID\":\"a\",\"verb\":\"create\",\"x[Truncated...]"}]}"#,
+        &[r#"source_health truncated,cloudwatch [] {"source_health":{"action":"truncated","reason":"cloudwatch","event":""#],
+    );
+}
+
+#[test]
+fn a_source_that_falls_silent_is_told_of_once() {
+    let at = |second: i64| Timestamp::from_nanos(second * 1_000_000_000);
+    let (mut worker, ledger) = worker(Duration::seconds(60));
+    assert!(worker.silences(at(10_000)).is_empty(), "nothing was ever heard of it");
+    let speak = |worker: &mut Worker, second: i64, id: u32| {
+        let mut envelope = envelope(&format!(r#"{{"auditID":"{id}","verb":"get"}}"#), "o", Form::Whole, Kinds::ALL);
+        envelope.origin = Arc::new(Origin { received: at(second), ..(*envelope.origin).clone() });
+        let events = worker.decode(&envelope).events;
+        assert_eq!(events.len(), 1);
+        worker.detect(&events);
+    };
+    let silent = |worker: &mut Worker, second: i64| {
+        let batches = worker.silences(at(second));
+        let events: Vec<Event> = batches.into_iter().flat_map(|batch| batch.events).collect();
+        worker.detect(&events);
+        events.iter().map(|event| format!("{} {}", event.time, show(event))).collect::<Vec<_>>()
+    };
+    let told = r#"1970-01-01T00:00:01Z source_health silent [] {"source_health":{"action":"silent","time":"1970-01-01T00:00:01Z","source":"s"}}"#;
+    speak(&mut worker, 1, 1);
+    assert!(silent(&mut worker, 60).is_empty());
+    assert_eq!(silent(&mut worker, 61), [told]);
+    assert!(silent(&mut worker, 500).is_empty());
+    speak(&mut worker, 600, 2);
+    assert!(silent(&mut worker, 659).is_empty());
+    assert_eq!(silent(&mut worker, 660).len(), 1);
+    assert_eq!(ledger.total().records, 4);
+}
