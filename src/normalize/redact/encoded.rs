@@ -3,46 +3,41 @@
 
 use std::ops::Range;
 
-use super::pan::{self, each_block, eight};
+use super::lanes::{Bits, Block, each_bit, each_block};
+use super::pan;
 
 /// Bytes of a run that is decoded: what is longer is looked at as far as this.
 const RUN_BYTES_MAX: usize = 64 << 10;
 /// What the characters of three digits can be, in order.
 const SETS: [&[u8]; 4] = [b"MNO", b"DTjz", b"AEIMQUYcgk", b"wxyz012345"];
 
-/// The top bit of each byte from `L` to `O`; bits above the lowest one may be wrong.
-#[inline]
-const fn firsts(word: u64) -> u64 {
-    let other = word & eight(0xfc) ^ eight(b'L');
-    other.wrapping_sub(eight(1)) & !other & eight(0x80)
+/// Looks for digits in base64.
+#[derive(Debug, Default)]
+pub(super) struct Threes {
+    /// Bytes that can be the first of the four which three digits become.
+    firsts: Bits,
 }
 
-/// Calls `to` with places at which encoded digits may stand: in each run of 13 digits or more, at least once. Such a run has three whole threes.
-pub(super) fn hits(bytes: &[u8], mut to: impl FnMut(usize)) {
-    let mut before = 0;
-    each_block(bytes, |start, block| {
-        let mut all = [before; 9];
-        for (firsts_of, word) in all.iter_mut().skip(1).zip(block.as_chunks::<8>().0) {
-            *firsts_of = firsts(u64::from_le_bytes(*word));
-        }
-        before = all[8];
+impl Threes {
+    /// Calls `to` with places at which encoded digits may stand, up to the end of the next block of these bytes: in each run of 13 digits or more
+    /// at least once. Such a run has three whole threes.
+    #[inline]
+    pub(super) fn block(&mut self, bytes: &[u8], (start, block): (usize, &Block), to: &mut impl FnMut(usize)) {
+        self.firsts = self.firsts.next(block.within(b'M', b'O'));
         // Of the third of three: four and eight bytes before it there is one, too.
-        let thirds = |nth: usize| all[nth + 1] & (all[nth + 1] << 32 | all[nth] >> 32) & all[nth];
-        if (0..8).fold(0, |any, nth| any | thirds(nth)) != 0 {
-            (0..8).for_each(|nth| each_third(bytes, start + nth * 8, thirds(nth), &mut to));
-        }
-    });
+        each_bit(self.firsts.now() & self.firsts.back(4) & self.firsts.back(8), |at| {
+            let at = start + at;
+            if [8, 4, 0].into_iter().all(|back| at.checked_sub(back).is_some_and(|at| is_three(bytes, at))) {
+                to(at);
+            }
+        });
+    }
 }
 
-/// Calls `to` with those of these bytes of a word at which the third of three threes can stand.
-fn each_third(bytes: &[u8], start: usize, mut thirds: u64, to: &mut impl FnMut(usize)) {
-    while thirds != 0 {
-        let at = start + thirds.trailing_zeros() as usize / 8;
-        if [8, 4, 0].into_iter().all(|back| at.checked_sub(back).is_some_and(|at| is_three(bytes, at))) {
-            to(at);
-        }
-        thirds &= thirds - 1;
-    }
+/// Places at which encoded digits may stand.
+fn hits(bytes: &[u8], mut to: impl FnMut(usize)) {
+    let mut threes = Threes::default();
+    each_block(bytes, |start, block| threes.block(bytes, (start, block), &mut to));
 }
 
 /// Whether the characters here can be three digits.

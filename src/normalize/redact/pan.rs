@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use super::lanes::{Bits, Block, each_bit};
+
 /// Digits of a card number.
-const DIGITS: std::ops::RangeInclusive<usize> = DIGITS_MIN as usize..=DIGITS_MAX;
-const DIGITS_MIN: u32 = 13;
+const DIGITS: std::ops::RangeInclusive<usize> = DIGITS_MIN..=DIGITS_MAX;
+const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
 /// Digits that stay at the start and at the end.
 const KEPT: (usize, usize) = (6, 4);
@@ -38,58 +40,34 @@ const ISSUERS: &[(u64, u64, std::ops::RangeInclusive<usize>)] = &[
 /// Lengths of the groups that cards are written in.
 const GROUPS: &[&[usize]] = &[&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3], &[4, 4, 4, 1], &[6, 13], &[4, 4, 5]];
 
-/// The same byte eight times.
-pub(super) const fn eight(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
+/// Looks for runs of digits that are as long as a card's, single blanks and hyphens between them not counted.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// Which bytes end one, two, four, eight that can be part of a run.
+    ends: [Bits; 4],
+    /// Before here every run has been looked at.
+    done: usize,
 }
 
-/// The top bit of each byte of the word that is a digit, blank or hyphen.
-#[inline]
-const fn marks(word: u64) -> u64 {
-    // The sums do not carry into the next byte, and their top bits tell: above 9, not a blank, not a hyphen.
-    let low = (word ^ eight(b'0')) & eight(0x7f);
-    let no_digit = low + eight(0x76);
-    let no_blank = (low ^ eight(b' ' ^ b'0')) + eight(0x7f);
-    let no_hyphen = (low ^ eight(b'-' ^ b'0')) + eight(0x7f);
-    !(no_digit & no_blank & no_hyphen | word) & eight(0x80)
-}
-
-/// Calls `to` with each 64 bytes and where they start; the last are filled up with zeros.
-#[inline]
-pub(super) fn each_block(bytes: &[u8], mut to: impl FnMut(usize, &[u8; 64])) {
-    let (blocks, rest) = bytes.as_chunks::<64>();
-    for (nth, block) in blocks.iter().enumerate() {
-        to(nth * 64, block);
-    }
-    if !rest.is_empty() {
-        let mut block = [0; 64];
-        block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        to(blocks.len() * 64, &block);
+impl Runs {
+    /// Calls `to` with a place in each run that the next block of these bytes ends or reaches, in order. `parts` are its blanks and hyphens.
+    #[inline]
+    pub(super) fn block(&mut self, bytes: &[u8], (start, block): (usize, &Block), parts: u64, to: &mut impl FnMut(usize)) {
+        let [ones, twos, fours, eights] = &mut self.ends;
+        *ones = ones.next(parts | block.within(b'0', b'9'));
+        *twos = twos.next(ones.now() & ones.back(1));
+        *fours = fours.next(twos.now() & twos.back(2));
+        *eights = eights.next(fours.now() & fours.back(4));
+        // The last of 13.
+        each_bit(eights.now() & eights.back(5), |at| {
+            if start + at >= self.done {
+                run_at(bytes, (start + at).saturating_sub(DIGITS_MIN - 1), &mut self.done, to);
+            }
+        });
     }
 }
 
-/// Calls `to` with a place in each run of digits that is as long as a card's, single blanks and hyphens between them not counted, in order.
-pub(super) fn runs(bytes: &[u8], mut to: impl FnMut(usize)) {
-    let mut end = 0;
-    let mut before = 0;
-    each_block(bytes, |start, block| {
-        let mut all = [before; 9];
-        for (marks_of, word) in all.iter_mut().skip(1).zip(block.as_chunks::<8>().0) {
-            *marks_of = marks(u64::from_le_bytes(*word));
-        }
-        before = all[8];
-        // Of 13 in a row eight fill a word, or the end of one and the start of the next.
-        let is_full = |nth: usize| {
-            let (word, across) = (all[nth + 1], all[nth] >> 32 | all[nth + 1] << 32);
-            (word == eight(0x80)) | (across == eight(0x80))
-        };
-        if (0..8).fold(false, |any, nth| any | is_full(nth)) {
-            (0..8).filter(|nth| is_full(*nth)).for_each(|nth| run_at(bytes, start + nth * 8, &mut end, &mut to));
-        }
-    });
-}
-
-/// Tells of a run at this place or right behind it, unless it has been looked at.
+/// Tells of the runs from this place on that only blanks and hyphens part, unless they have been looked at.
 fn run_at(bytes: &[u8], from: usize, end: &mut usize, to: &mut impl FnMut(usize)) {
     let mut at = from.max(*end);
     // Of more blanks or hyphens in a row none is part of a run.

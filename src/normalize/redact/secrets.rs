@@ -96,6 +96,8 @@ pub(super) enum KeyRole {
     Secret,
     /// A sibling has the name that tells.
     Value,
+    /// Its text says whether the record is about Secrets.
+    Calls,
 }
 
 /// The role of a leaf's key. It is the same for every leaf of that path.
@@ -103,6 +105,7 @@ pub(super) fn role(doc: &Doc, leaf: &Leaf, names: &Names) -> KeyRole {
     let key = doc.key(leaf);
     match class_of_key(key) {
         Some(_) => KeyRole::Secret,
+        None if leaf.path == *CALLED => KeyRole::Calls,
         None if names.cover(doc, leaf) => KeyRole::Secret,
         None if key == "value" => KeyRole::Value,
         None => KeyRole::None,
