@@ -434,28 +434,22 @@ impl<'d> Audit<'d> {
             let id = position_id(place);
             return (id, act_of(id));
         }
-        let mut id = Identity::event(place);
-        id.optional(audit_id);
-        id.optional(event.text(Slot::Stage));
-        id.read_time(received, received_at);
-        id.read_time(staged, staged_at);
-        for slot in [Slot::Verb, Slot::Uri, Slot::UserName, Slot::EffectiveName] {
-            id.optional(event.text(slot));
-        }
-        id.list(event.texts(Slot::SourceIps));
-        id.optional(self.code().map(|code| code.to_string()).as_deref().or_else(|| event.text(Slot::Code)));
-        let id = id.event_id();
-        // Without the time of receipt the stages of one request cannot be told from those of another with the same id.
-        if audit_id.is_none() || received.is_none() {
-            return (id, act_of(id));
-        }
         let mut act = Identity::act(place);
         act.optional(audit_id);
         act.read_time(received, received_at);
         for slot in [Slot::UserName, Slot::Verb, Slot::Uri] {
             act.optional(event.text(slot));
         }
-        (id, act.act_id())
+        let (act, mut id) = act.and_event();
+        id.optional(event.text(Slot::Stage));
+        id.read_time(staged, staged_at);
+        id.optional(event.text(Slot::EffectiveName));
+        id.list(event.texts(Slot::SourceIps));
+        id.optional(self.code().map(|code| code.to_string()).as_deref().or_else(|| event.text(Slot::Code)));
+        let id = id.event_id();
+        // Without the time of receipt the stages of one request cannot be told from those of another with the same id.
+        let is_known = audit_id.is_some() && received.is_some();
+        (id, if is_known { act } else { act_of(id) })
     }
 }
 

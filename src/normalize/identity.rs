@@ -40,6 +40,15 @@ impl Identity {
         Self::new("bartizan act 1", place)
     }
 
+    /// The act that these parts identify, and the identity of an event of it, which needs what the act does not tell alone.
+    pub(super) fn and_event(mut self) -> (ActId, Self) {
+        let act = self.act_id();
+        self.0.clear();
+        self.part("bartizan event of an act 1");
+        self.0.extend_from_slice(&act.0);
+        (act, self)
+    }
+
     fn new(domain: &str, place: &Place<'_>) -> Self {
         let mut identity = Self(Vec::with_capacity(PARTS_BYTES));
         identity.part(domain);

@@ -37,7 +37,9 @@ fn lines(records: &[&str], each: impl Fn(&str) -> String) -> String {
 }
 
 fn cloudwatch(records: &[&str]) -> String {
-    let events = list(records, |record| format!(r#"{{"id":"39000000000000000000000000000000000000000000000000000001","timestamp":1767225600000,"message":{}}}"#, text(record)));
+    let events = list(records, |record| {
+        format!(r#"{{"id":"39000000000000000000000000000000000000000000000000000001","timestamp":1767225600000,"message":{}}}"#, text(record))
+    });
     format!(
         r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/aws/eks/prod/cluster","logStream":"kube-apiserver-audit-0a","subscriptionFilters":["all"],"logEvents":[{events}]}}"#
     )
@@ -91,8 +93,7 @@ fn audit_trails(record: &str) -> String {
 }
 
 fn otlp(records: &[&str]) -> String {
-    let records =
-        list(records, |record| format!(r#"{{"observedTimeUnixNano":"1767225600200000000","body":{{"stringValue":{}}}}}"#, text(record)));
+    let records = list(records, |record| format!(r#"{{"observedTimeUnixNano":"1767225600200000000","body":{{"stringValue":{}}}}}"#, text(record)));
     format!(r#"{{"resourceLogs":[{{"resource":{{"attributes":[]}},"scopeLogs":[{{"scope":{{}},"logRecords":[{records}]}}]}}]}}"#)
 }
 
@@ -108,9 +109,7 @@ pub(crate) const WRAPS: &[Wrap] = &[
     Wrap {
         name: "EKS by Firehose",
         is_audit: true,
-        wrap: |records| {
-            format!(r#"{{"requestId":"r","timestamp":1767225600000,"records":[{{"data":"{}"}}]}}"#, STANDARD.encode(cloudwatch(records)))
-        },
+        wrap: |records| format!(r#"{{"requestId":"r","timestamp":1767225600000,"records":[{{"data":"{}"}}]}}"#, STANDARD.encode(cloudwatch(records))),
     },
     Wrap { name: "GKE", is_audit: true, wrap: |records| lines(records, gke) },
     Wrap { name: "AKS", is_audit: true, wrap: |records| format!(r#"{{"records":[{}]}}"#, list(records, aks)) },
@@ -171,6 +170,14 @@ pub(crate) const WRAPS: &[Wrap] = &[
             lines(records, |record| format!(r#"{{"time":1767225600.2,"host":"m1","source":"audit","sourcetype":"kube:audit","event":{record}}}"#))
         },
     },
-    Wrap { name: "syslog", is_audit: false, wrap: |records| lines(records, |record| format!("<134>1 2026-01-01T00:00:00.2Z m1 audit - - - {record}")) },
-    Wrap { name: "container runtime", is_audit: false, wrap: |records| lines(records, |record| format!("2026-01-01T00:00:00.200000001Z stdout F {record}")) },
+    Wrap {
+        name: "syslog",
+        is_audit: false,
+        wrap: |records| lines(records, |record| format!("<134>1 2026-01-01T00:00:00.2Z m1 audit - - - {record}")),
+    },
+    Wrap {
+        name: "container runtime",
+        is_audit: false,
+        wrap: |records| lines(records, |record| format!("2026-01-01T00:00:00.200000001Z stdout F {record}")),
+    },
 ];

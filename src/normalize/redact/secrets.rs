@@ -114,6 +114,10 @@ pub(super) fn role(doc: &Doc, leaf: &Leaf, names: &Names) -> KeyRole {
 
 /// Whether a text looks like an object or a list as a whole.
 pub(super) fn is_json(text: &str) -> bool {
+    // Most texts begin like a word.
+    if text.as_bytes().first().is_none_or(u8::is_ascii_alphanumeric) {
+        return false;
+    }
     let text = text.trim_ascii();
     matches!((text.as_bytes().first(), text.as_bytes().last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')))
 }
