@@ -211,6 +211,8 @@ struct Core {
     limits: DecodeLimits,
     parser: Parser,
     sniffer: Sniffer,
+    /// Whether the last record was known only after much of it had been read: the next is likely to be of its kind, and is parsed at once.
+    tells_late: bool,
     inflate: Option<Arc<dyn Inflate>>,
 }
 
@@ -249,7 +251,7 @@ impl Decoder {
     /// With these limits. Without an `inflate`, compressed payloads are rejects.
     pub fn new(limits: DecodeLimits, inflate: Option<Arc<dyn Inflate>>) -> Self {
         let parser = Parser::new(limits.record.clone());
-        Self { core: Core { limits, parser, sniffer: Sniffer::new(ENVELOPES, SHAPES), inflate } }
+        Self { core: Core { limits, parser, sniffer: Sniffer::new(ENVELOPES, SHAPES), tells_late: false, inflate } }
     }
 
     /// Decodes a whole payload and appends to `out`. Offsets are those of the decompressed payload.

@@ -11,7 +11,7 @@ use super::open::{Around, Opening};
 use super::otlp_proto::Form;
 use super::prefix;
 use super::resync::{Found, Resync};
-use super::sniff::{Verdict, Wrapper, blank};
+use super::sniff::{Shape, Verdict, Wrapper, blank};
 use super::{Core, Decoded, QUARANTINED_BYTES_MAX, cri, gcp, shipper};
 use crate::model::{Doc, EnvelopeKind, Kind, Magic, ParseError, Record, RejectReason, Wrapped, skip_value};
 
@@ -20,6 +20,9 @@ const REREAD_BYTES_FREE: u64 = 32 << 20;
 
 /// Bytes of an empty object in a field, as it stands or as a text.
 const EMPTY_BYTES_MAX: usize = 4;
+
+/// Bytes of a record that are read to know it, past which the next is parsed first.
+const TELLS_LATE_BYTES: usize = 128;
 
 /// A list that is open around the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,12 +255,21 @@ impl Reader {
         let rest = window.get(at..).unwrap_or_default();
         let value = rest.get(..record_max.min(rest.len())).unwrap_or_default();
         let offset = self.base + at as u64;
+        if core.tells_late
+            && let Some((shape, doc, end)) = Self::parsed_first(core, value)
+        {
+            return self.take(doc, (shape.kind, shape.envelope), value, at, end, out);
+        }
+        core.tells_late = false;
         let verdict = match core.sniffer.sniff(value) {
             Ok(verdict) => verdict,
             Err(error) => return self.fail_behind(core, &error, window, at, is_last, out),
         };
         match verdict {
-            Verdict::Record(shape) => self.record(core, (shape.kind, shape.envelope, shape.lift), window, at, is_last, out),
+            Verdict::Record { shape, read } => {
+                core.tells_late = read > TELLS_LATE_BYTES && shape.lift.is_none();
+                self.record(core, (shape.kind, shape.envelope, shape.lift), window, at, is_last, out)
+            }
             Verdict::Wrapper(wrapper) => {
                 let whole = rest.get(..core.limits.envelope_bytes_max.min(rest.len())).unwrap_or_default();
                 match skip_value(whole, 0) {
@@ -317,16 +329,26 @@ impl Reader {
         let rest = window.get(at..).unwrap_or_default();
         let value = rest.get(..record_max.min(rest.len())).unwrap_or_default();
         match core.parser.parse_prefix(value, lift) {
-            Ok((doc, end)) => {
-                out.bytes_records += end as u64;
-                let is_entry = envelope == EnvelopeKind::GcpLogging;
-                let (envelope, mut wrapped) = self.envelope(envelope, &doc);
-                let kind = if is_entry { gcp::audit_entry(&doc, value.get(..end).unwrap_or_default(), &mut wrapped) } else { kind };
-                out.records.push(Record { doc, kind, envelope, offset: self.base + at as u64, wrapped });
-                Step::To(at + end)
-            }
+            Ok((doc, end)) => self.take(doc, (kind, envelope), value, at, end, out),
             Err(error) => self.fail_behind(core, &error, window, at, is_last, out),
         }
+    }
+
+    /// An object that is likely to be a record, as those before it are, parsed before it is known to be one. `None`: it is looked at as any other.
+    fn parsed_first(core: &mut Core, value: &[u8]) -> Option<(&'static Shape, Doc, usize)> {
+        let (doc, end) = core.parser.parse_prefix(value, None).ok().filter(|(doc, _)| !doc.is_cut() && !doc.is_lossy())?;
+        core.sniffer.record(value, &doc).map(|shape| (shape, doc, end))
+    }
+
+    /// Takes a record that has been parsed: `value` begins with it.
+    fn take(&self, doc: Doc, told: (Kind, EnvelopeKind), value: &[u8], at: usize, end: usize, out: &mut Decoded) -> Step {
+        let (kind, envelope) = told;
+        out.bytes_records += end as u64;
+        let is_entry = envelope == EnvelopeKind::GcpLogging;
+        let (envelope, mut wrapped) = self.envelope(envelope, &doc);
+        let kind = if is_entry { gcp::audit_entry(&doc, value.get(..end).unwrap_or_default(), &mut wrapped) } else { kind };
+        out.records.push(Record { doc, kind, envelope, offset: self.base + at as u64, wrapped });
+        Step::To(at + end)
     }
 
     /// Opens an envelope. One in which nothing is known counts as a whole.

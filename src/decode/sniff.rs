@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::carrier;
 use super::members::members;
 use super::open::Opening;
-use crate::model::{EnvelopeKind, Kind, ParseError, skip_value};
+use crate::model::{Doc, EnvelopeKind, Kind, ParseError, skip_value};
 
 /// What the value of a telling key must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,22 +118,19 @@ pub(super) struct Sniffer {
 /// What an object is.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    Record(&'static Shape),
+    Record {
+        shape: &'static Shape,
+        /// Bytes that were read until it was known.
+        read: usize,
+    },
     /// An envelope.
     Wrapper(&'static Wrapper),
     /// A list of records: the position after the bracket that opens it.
-    List {
-        inner: usize,
-    },
+    List { inner: usize },
     /// `{}`.
-    Empty {
-        end: usize,
-    },
+    Empty { end: usize },
     /// Of no known shape, with the values of its carrier fields in the order in which they are to be tried.
-    Unknown {
-        end: usize,
-        carried: Vec<(usize, Range<usize>)>,
-    },
+    Unknown { end: usize, carried: Vec<(usize, Range<usize>)> },
 }
 
 impl Sniffer {
@@ -188,7 +185,7 @@ impl Sniffer {
             match self.told_by(key, bytes, start, &mut seen)? {
                 Some(Told::Wrapper(wrapper)) => return Ok(Verdict::Wrapper(wrapper)),
                 Some(Told::Shape(shape)) if shape.envelope == EnvelopeKind::EventList => return Ok(Verdict::List { inner: start + 1 }),
-                Some(Told::Shape(shape)) => return Ok(Verdict::Record(shape)),
+                Some(Told::Shape(shape)) => return Ok(Verdict::Record { shape, read: start }),
                 None => {}
             }
             let end = skip_value(bytes, start)?;
@@ -206,6 +203,20 @@ impl Sniffer {
                 _ => return err(at, "a comma or the end of the object is missing"),
             }
         }
+    }
+
+    /// The shape of an object that has been parsed without a limit being met, if it is a record of which nothing is lifted: what [`Sniffer::sniff`]
+    /// says of the same bytes. `None` says nothing.
+    pub(super) fn record(&self, bytes: &[u8], doc: &Doc) -> Option<&'static Shape> {
+        let mut seen = Bits::default();
+        for (key, start) in doc.members() {
+            match self.told_by(key?.as_bytes(), bytes, start, &mut seen).ok()? {
+                Some(Told::Shape(shape)) => return Some(shape).filter(|shape| shape.lift.is_none() && shape.envelope != EnvelopeKind::EventList),
+                Some(Told::Wrapper(_)) => return None,
+                None => {}
+            }
+        }
+        None
     }
 
     /// Takes in one member. The first of the tables that it completes, if it does: what does not ask for it was complete before, or is not yet.

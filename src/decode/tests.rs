@@ -30,6 +30,8 @@ fn pieces(payload: &[u8], sizes: &[usize], limits: DecodeLimits) -> Decoded {
     let (mut at, mut turn) = (0, 0);
     while at < payload.len() {
         let next = (at + sizes[turn % sizes.len()].max(1)).min(payload.len());
+        // Whether an object is parsed before it is known must not matter.
+        decoder.core.tells_late = true;
         stream.push(&mut decoder, &payload[at..next], &mut out);
         (at, turn) = (next, turn + 1);
     }

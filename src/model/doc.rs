@@ -174,6 +174,20 @@ impl Doc {
         container.value.start as usize..container.value.start as usize + container.value.len as usize
     }
 
+    /// The members of a record that is an object, in the order of the text: the key, unless it has escapes, and where the value starts.
+    pub fn members(&self) -> impl Iterator<Item = (Option<&str>, usize)> {
+        let key = |key: Span| (key.start & SIDE == 0).then(|| self.slice(key));
+        let leaves = self.leaves.iter().filter(|leaf| leaf.parent == 0);
+        let mut leaves = leaves.map(move |leaf| (key(leaf.key), leaf.json_start as usize)).peekable();
+        let containers = self.containers.iter().skip(1).filter(|container| container.parent == 0);
+        let mut containers = containers.map(move |container| (key(container.key), container.value.start as usize)).peekable();
+        std::iter::from_fn(move || match (leaves.peek(), containers.peek()) {
+            (Some((_, leaf)), Some((_, container))) if leaf > container => containers.next(),
+            (None, _) => containers.next(),
+            _ => leaves.next(),
+        })
+    }
+
     /// The first leaf at a path.
     pub fn find(&self, path: Path) -> Option<&Leaf> {
         self.leaves.iter().find(|leaf| leaf.path == path)

@@ -159,7 +159,9 @@ impl Facts {
     fn keep(&mut self, field: Field, from: usize, kind: ValueKind) {
         let (known, text) = self.text.split_at_checked(from).unwrap_or_default();
         let is_same = |(other, stored): &(Field, Stored)| {
-            *other == field && matches!(stored, Stored::Text { start, len, .. } if known.get(*start as usize..(*start + *len) as usize) == Some(text))
+            *other == field
+                && matches!(stored, Stored::Text { start, len, .. }
+                    if *len as usize == text.len() && known.get(*start as usize..(*start + *len) as usize) == Some(text))
         };
         let bit = 1_u128 << field as u8;
         if self.seen & bit != 0 && self.entries.iter().any(is_same) {

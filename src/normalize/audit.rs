@@ -102,12 +102,12 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     audit.bodies(facts);
     audit.policy(facts);
     audit.http(facts);
-    let (id, act) = audit.identity(place);
-    let time = [Slot::StageTime, Slot::Received, Slot::OldTime, Slot::OldCreated];
+    let times = Times::of(&audit.event);
+    let (id, act) = audit.identity(&times, place);
     Head {
         id,
         act,
-        time: time.into_iter().find_map(|slot| audit.event.text(slot).and_then(Timestamp::parse)),
+        time: times.of_event(),
         outcome: match audit.code() {
             Some(100..=399) => "success",
             Some(400..) => "failure",
@@ -116,6 +116,39 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
         count: 1,
         is_truncated: audit.event.text(Slot::Truncated) == Some("true")
             || [&audit.event, &audit.request, &audit.response].iter().any(|gathered| gathered.is_cut()),
+    }
+}
+
+/// A time as it is written, and read.
+type Time<'d> = (Option<&'d str>, Option<Timestamp>);
+
+/// The times of an event, each read once.
+struct Times<'d> {
+    received: Time<'d>,
+    stage: Time<'d>,
+    old_received: Time<'d>,
+    old_stage: Time<'d>,
+}
+
+impl<'d> Times<'d> {
+    fn of(event: &Gathered<'d>) -> Self {
+        let read = |slot: Slot| {
+            let text = event.text(slot);
+            (text, text.and_then(Timestamp::parse))
+        };
+        Self { received: read(Slot::Received), stage: read(Slot::StageTime), old_received: read(Slot::OldCreated), old_stage: read(Slot::OldTime) }
+    }
+
+    fn received(&self) -> Time<'d> {
+        if self.received.0.is_some() { self.received } else { self.old_received }
+    }
+
+    fn staged(&self) -> Time<'d> {
+        if self.stage.0.is_some() { self.stage } else { self.old_stage }
+    }
+
+    fn of_event(&self) -> Option<Timestamp> {
+        self.stage.1.or(self.received.1).or(self.old_stage.1).or(self.old_received.1)
     }
 }
 
@@ -207,18 +240,18 @@ impl<'d> Audit<'d> {
 
     /// All but the last address is what the client says of itself.
     fn whence(&self, facts: &mut Facts) {
-        for at in self.event.indices(Slot::SourceIps).filter(|at| self.is_ip(*at)) {
-            facts.push_leaf(Field::SrcIps, at);
+        let mut last = None;
+        for at in self.event.indices(Slot::SourceIps) {
+            let address = self.doc.leaves().get(at).map(|leaf| self.doc.value(leaf).text).filter(|text| entities::is_ip(text));
+            if address.is_some() {
+                facts.push_leaf(Field::SrcIps, at);
+            }
+            last = address.map(|address| (at, address));
         }
-        let last = self.event.indices(Slot::SourceIps).last();
-        if let Some(at) = last.filter(|at| self.is_ip(*at)) {
+        if let Some((at, address)) = last {
             facts.push_leaf(Field::SrcIp, at);
-            entities::ip(self.doc.leaves().get(at).map(|leaf| self.doc.value(leaf).text), facts);
+            entities::known_ip(address, facts);
         }
-    }
-
-    fn is_ip(&self, at: usize) -> bool {
-        self.doc.leaves().get(at).is_some_and(|leaf| entities::is_ip(self.doc.value(leaf).text))
     }
 
     /// The object's name: of a generated one the response tells it.
@@ -363,15 +396,14 @@ impl<'d> Audit<'d> {
     fn policy(&self, facts: &mut Facts) {
         let message = self.event.text(Slot::Message).unwrap_or_default();
         let quoted = |after: &str, quote: char| message.split_once(after).and_then(|(_, rest)| rest.split_once(quote)).map(|(name, _)| name);
-        if message.contains(" denied ")
-            && let Some(webhook) = quoted("admission webhook \"", '"')
-        {
+        let is_denied = !message.is_empty() && message.contains(" denied ");
+        if is_denied && let Some(webhook) = quoted("admission webhook \"", '"') {
             decided(webhook, None, "deny", facts);
-        } else if message.contains(" denied ")
-            && let Some(policy) = quoted("ValidatingAdmissionPolicy '", '\'')
-        {
+        } else if is_denied && let Some(policy) = quoted("ValidatingAdmissionPolicy '", '\'') {
             decided(policy, None, "deny", facts);
-        } else if let Some(level) = quoted("violates PodSecurity \"", '"') {
+        } else if !message.is_empty()
+            && let Some(level) = quoted("violates PodSecurity \"", '"')
+        {
             decided("PodSecurity", Some(level), "deny", facts);
         } else if self.event.has(Slot::Violations) {
             decided("PodSecurity", None, "audit", facts);
@@ -393,29 +425,13 @@ impl<'d> Audit<'d> {
         }
     }
 
-    fn identity(&self, place: &Place<'_>) -> (crate::model::EventId, crate::model::ActId) {
+    fn identity(&self, times: &Times<'_>, place: &Place<'_>) -> (crate::model::EventId, crate::model::ActId) {
         let event = &self.event;
-        let received = event.text(Slot::Received).or_else(|| event.text(Slot::OldCreated));
-        let staged = event.text(Slot::StageTime).or_else(|| event.text(Slot::OldTime));
+        let (received, received_at) = times.received();
+        let (staged, staged_at) = times.staged();
         let audit_id = event.text(Slot::AuditId);
         if received.is_none() && staged.is_none() && audit_id.is_none() {
             let id = position_id(place);
-            return (id, act_of(id));
-        }
-        let received_at = received.and_then(Timestamp::parse);
-        let mut id = Identity::event(place);
-        id.optional(audit_id);
-        id.optional(event.text(Slot::Stage));
-        id.read_time(received, received_at);
-        id.time(staged);
-        for slot in [Slot::Verb, Slot::Uri, Slot::UserName, Slot::EffectiveName] {
-            id.optional(event.text(slot));
-        }
-        id.list(event.texts(Slot::SourceIps));
-        id.optional(self.code().map(|code| code.to_string()).as_deref().or_else(|| event.text(Slot::Code)));
-        let id = id.event_id();
-        // Without the time of receipt the stages of one request cannot be told from those of another with the same id.
-        if audit_id.is_none() || received.is_none() {
             return (id, act_of(id));
         }
         let mut act = Identity::act(place);
@@ -424,7 +440,16 @@ impl<'d> Audit<'d> {
         for slot in [Slot::UserName, Slot::Verb, Slot::Uri] {
             act.optional(event.text(slot));
         }
-        (id, act.act_id())
+        let (act, mut id) = act.and_event();
+        id.optional(event.text(Slot::Stage));
+        id.read_time(staged, staged_at);
+        id.optional(event.text(Slot::EffectiveName));
+        id.list(event.texts(Slot::SourceIps));
+        id.optional(self.code().map(|code| code.to_string()).as_deref().or_else(|| event.text(Slot::Code)));
+        let id = id.event_id();
+        // Without the time of receipt the stages of one request cannot be told from those of another with the same id.
+        let is_known = audit_id.is_some() && received.is_some();
+        (id, if is_known { act } else { act_of(id) })
     }
 }
 

@@ -34,6 +34,11 @@ pub(super) fn ip(address: Option<&str>, facts: &mut Facts) {
     plain("ip", address.filter(|text| is_ip(text)), facts);
 }
 
+/// As [`ip`], for a text that is known to be an address.
+pub(super) fn known_ip(address: &str, facts: &mut Facts) {
+    plain("ip", Some(address), facts);
+}
+
 /// Whether the text is an IP address.
 pub(super) fn is_ip(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()

@@ -220,7 +220,7 @@ fn file_and_net_facts(fields: &Fields<'_>, facts: &mut Facts) {
     for (ip, field) in [(client, Field::SrcIp), (server, Field::DstIp)] {
         if let Some(ip) = ip.filter(|ip| entities::is_ip(ip)) {
             facts.push_text(field, ip);
-            entities::ip(Some(ip), facts);
+            entities::known_ip(ip, facts);
         }
     }
     if let Some(port) = port.and_then(|port| port.parse::<u16>().ok()) {

@@ -40,6 +40,15 @@ impl Identity {
         Self::new("bartizan act 1", place)
     }
 
+    /// The act that these parts identify, and the identity of an event of it, which needs what the act does not tell alone.
+    pub(super) fn and_event(mut self) -> (ActId, Self) {
+        let act = self.act_id();
+        self.0.clear();
+        self.part("bartizan event of an act 1");
+        self.0.extend_from_slice(&act.0);
+        (act, self)
+    }
+
     fn new(domain: &str, place: &Place<'_>) -> Self {
         let mut identity = Self(Vec::with_capacity(PARTS_BYTES));
         identity.part(domain);
@@ -97,14 +106,32 @@ impl Identity {
     pub(super) fn leaves(&mut self, doc: &Doc, prefix: &str, without: &[&str]) {
         let mut paths = String::with_capacity(1 << 10);
         let mut rows: Vec<(Range<usize>, &str)> = Vec::with_capacity(32);
+        // Where the path of the object stands that the last leaf lay in: most leaves lie beside another.
+        let mut object: Option<(u32, Range<usize>)> = None;
         for leaf in doc.leaves() {
             let start = paths.len();
-            doc.write_path(leaf, &mut paths);
+            match &object {
+                Some((parent, path)) if *parent == leaf.parent => {
+                    paths.extend_from_within(path.clone());
+                    paths.push_str(doc.key(leaf));
+                }
+                // Directly in the record the key is the path.
+                _ if leaf.parent == 0 && !doc.key(leaf).starts_with(prefix) && !doc.containers().first().is_some_and(|record| record.is_array) => {
+                    continue;
+                }
+                _ => {
+                    doc.write_path(leaf, &mut paths);
+                    let is_member = doc.containers().get(leaf.parent as usize).is_some_and(|parent| !parent.is_array);
+                    let end = paths.len() - if is_member { doc.key(leaf).len() } else { 0 };
+                    object = is_member.then_some((leaf.parent, start..end));
+                }
+            }
             let path = paths.get(start..).unwrap_or_default();
             if path.starts_with(prefix) && !without.contains(&path) {
                 rows.push((start..paths.len(), doc.value(leaf).text));
             } else {
                 paths.truncate(start);
+                object = None;
             }
         }
         let path = |range: &Range<usize>| paths.get(range.clone()).unwrap_or_default();
@@ -149,4 +176,48 @@ pub(super) fn whole_id(doc: &Doc, place: &Place<'_>, time: Option<Timestamp>) ->
 /// The act of an event that is one of its own.
 pub(super) fn act_of(id: EventId) -> ActId {
     ActId(id.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Parser;
+
+    fn check(json: &str, prefix: &str, without: &[&str]) {
+        let doc = Parser::default().parse(json.as_bytes(), Some("flow")).unwrap();
+        let mut rows: Vec<(String, &str)> = doc.leaves().iter().map(|leaf| (path(&doc, leaf), doc.value(leaf).text)).collect();
+        rows.retain(|(path, _)| path.starts_with(prefix) && !without.contains(&path.as_str()));
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        let (mut found, mut expected) = (Identity(Vec::new()), Identity(Vec::new()));
+        found.leaves(&doc, prefix, without);
+        for (path, text) in &rows {
+            expected.part(path);
+            expected.part(text);
+        }
+        expected.number(i64::try_from(rows.len()).unwrap());
+        assert_eq!(found.0, expected.0, "{json} below `{prefix}`: {rows:?}");
+    }
+
+    fn path(doc: &Doc, leaf: &crate::model::Leaf) -> String {
+        let mut path = String::new();
+        doc.write_path(leaf, &mut path);
+        path
+    }
+
+    #[test]
+    fn leaves_go_in_by_their_paths() {
+        for json in [
+            r#"{"z":1,"a":{"c":[1,{"x":2,"y":3},4],"b":"t"},"a":{"d":{}},"":{"":5,"k":6},"e":[]}"#,
+            r#"{"output_fields":{"uuid":"u","b.c":1,"a":null,"n":{"x":1}},"output_fields.q":2,"rule":"r","uuid":"u"}"#,
+            r#"{"flow":{"a":1,"b":{"c":2,"d":3}},"time":"t","b":{"e":4}}"#,
+            r#"[1,{"a":2,"b":3},[4]]"#,
+            "7",
+        ] {
+            for (prefix, without) in
+                [("", [].as_slice()), ("", &["uuid"]), ("output_fields.", &["output_fields.uuid"]), ("a.", &["a.c"]), ("b.", &[])]
+            {
+                check(json, prefix, without);
+            }
+        }
+    }
 }

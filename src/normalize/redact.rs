@@ -5,12 +5,14 @@
 //! are worth a look (`suspects`): in most records none, or a few.
 
 mod encoded;
+mod lanes;
 mod look;
 mod loose;
 mod pan;
 mod parted;
 mod scan;
 mod secrets;
+mod signs;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,8 @@ use crate::model::{Doc, Kind, Limits, Parser, Path, Record};
 use look::Look;
 use scan::Match;
 pub use secrets::Names;
+#[cfg(test)]
+use suspects::Suspect;
 use suspects::Suspects;
 
 /// What was taken out. The set is closed, so counts by class are bounded.

@@ -1,5 +1,7 @@
 //! The lexical part of JSON: ends of strings, numbers and values. Iterative; looks at each byte once.
 
+use wide::u8x16;
+
 use super::LeafKind;
 use super::parse::ParseError;
 
@@ -15,34 +17,24 @@ pub(super) fn blank(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The same byte eight times.
-const fn eight(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
-
-/// The top bit of each byte that is zero; bits above the lowest one may be wrong.
-#[inline]
-const fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(eight(1)) & !word & eight(0x80)
-}
-
 /// The first byte that ends a run of plain characters in a string: a quote, a backslash, or a raw line end, which is none of JSON's, and in
 /// a stream of lines is where a torn line ends.
 #[inline]
 fn stop(bytes: &[u8], from: usize) -> Option<usize> {
     let mut rest = bytes.get(from..)?;
     let mut at = from;
-    // Most keys and values are short: look at a few words before calling out for more.
+    // Most keys and values are short: look at a few lanes before calling out for more.
     for _ in 0..4 {
-        let Some((word, after)) = rest.split_first_chunk::<8>() else {
+        let Some((lane, after)) = rest.split_first_chunk::<16>() else {
             return rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n')).map(|found| at + found);
         };
-        let word = u64::from_le_bytes(*word);
-        let hits = zeros(word ^ eight(b'"')) | zeros(word ^ eight(b'\\')) | zeros(word ^ eight(b'\n'));
+        let lane = u8x16::new(*lane);
+        let is = |byte| lane.simd_eq(u8x16::splat(byte));
+        let hits = (is(b'"') | is(b'\\') | is(b'\n')).to_bitmask();
         if hits != 0 {
-            return Some(at + hits.trailing_zeros() as usize / 8);
+            return Some(at + hits.trailing_zeros() as usize);
         }
-        (rest, at) = (after, at + 8);
+        (rest, at) = (after, at + 16);
     }
     memchr::memchr3(b'"', b'\\', b'\n', rest).map(|found| at + found)
 }

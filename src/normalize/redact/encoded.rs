@@ -1,8 +1,9 @@
-//! Card numbers in base64. Three digits become four characters of four small sets, at whatever place of the text they begin, so a look at every
-//! fourth byte says where a card may stand; only there something is decoded.
+//! Card numbers in base64. Three digits become four characters of four small sets, at whatever place of the text they begin, and the first of
+//! them three times at a distance of four is rare in anything else; only there a closer look is taken, and something decoded.
 
 use std::ops::Range;
 
+use super::lanes::{Bits, Block, each_bit, each_block};
 use super::pan;
 
 /// Bytes of a run that is decoded: what is longer is looked at as far as this.
@@ -10,36 +11,38 @@ const RUN_BYTES_MAX: usize = 64 << 10;
 /// What the characters of three digits can be, in order.
 const SETS: [&[u8]; 4] = [b"MNO", b"DTjz", b"AEIMQUYcgk", b"wxyz012345"];
 
-/// By place in a word of four and byte: a bit for each way in which the word can be part of encoded digits.
-const WAYS: [[u8; 256]; 4] = {
-    let mut ways = [[0; 256]; 4];
-    let mut place = 0;
-    while place < 4 {
-        let mut way = 0;
-        while way < 4 {
-            let set = SETS[(place + way) % 4];
-            let mut at = 0;
-            while at < set.len() {
-                ways[place][set[at] as usize] |= 1 << way;
-                at += 1;
-            }
-            way += 1;
-        }
-        place += 1;
-    }
-    ways
-};
+/// Looks for digits in base64.
+#[derive(Debug, Default)]
+pub(super) struct Threes {
+    /// Bytes that can be the first of the four which three digits become.
+    firsts: Bits,
+}
 
-/// Calls `to` with places at which encoded digits may stand: in each run of 13 digits or more, at least once.
-pub(super) fn hits(bytes: &[u8], mut to: impl FnMut(usize)) {
-    let mut before = 0;
-    for (nth, [a, b, c, d]) in bytes.as_chunks::<4>().0.iter().enumerate() {
-        let ways = WAYS[0][usize::from(*a)] & WAYS[1][usize::from(*b)] & WAYS[2][usize::from(*c)] & WAYS[3][usize::from(*d)];
-        if ways & before != 0 {
-            to(nth * 4);
-        }
-        before = ways;
+impl Threes {
+    /// Calls `to` with places at which encoded digits may stand, up to the end of the next block of these bytes: in each run of 13 digits or more
+    /// at least once. Such a run has three whole threes.
+    #[inline]
+    pub(super) fn block(&mut self, bytes: &[u8], (start, block): (usize, &Block), to: &mut impl FnMut(usize)) {
+        self.firsts = self.firsts.next(block.within(b'M', b'O'));
+        // Of the third of three: four and eight bytes before it there is one, too.
+        each_bit(self.firsts.now() & self.firsts.back(4) & self.firsts.back(8), |at| {
+            let at = start + at;
+            if [8, 4, 0].into_iter().all(|back| at.checked_sub(back).is_some_and(|at| is_three(bytes, at))) {
+                to(at);
+            }
+        });
     }
+}
+
+/// Places at which encoded digits may stand.
+fn hits(bytes: &[u8], mut to: impl FnMut(usize)) {
+    let mut threes = Threes::default();
+    each_block(bytes, |start, block| threes.block(bytes, (start, block), &mut to));
+}
+
+/// Whether the characters here can be three digits.
+fn is_three(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at..at + 4).is_some_and(|word| word.iter().zip(SETS).all(|(byte, set)| set.contains(byte)))
 }
 
 /// The runs of base64 that have a card number in them, whole.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::secrets::{self, Names};
+use super::suspects::Suspect;
 use super::{Class, Edit, apply, loose, rewrite, scan};
 use crate::model::{Doc, Kind, Leaf, LeafKind, Parser, ValueKind, write_json_string};
 
@@ -26,38 +27,53 @@ impl<'l> Look<'l> {
     }
 
     /// Every change to make, in the order of the text, without overlaps: of the leaves given, which are in order.
-    pub(super) fn edits(&mut self, doc: &Doc, kind: Kind, suspects: &[usize]) -> Vec<Edit> {
+    pub(super) fn edits(&mut self, doc: &Doc, kind: Kind, suspects: &[Suspect]) -> Vec<Edit> {
         if suspects.is_empty() {
             return Vec::new();
         }
-        let hidden = secrets::hidden_paths(doc, kind, suspects.iter().copied());
-        // What lies below a path is told by the path alone.
-        let (all, some) = if hidden.is_empty() { (0..0, suspects) } else { (0..doc.leaves().len(), [].as_slice()) };
-        let mut edits = Vec::new();
-        let mut json_end = 0;
-        for at in all.chain(some.iter().copied()) {
-            let Some(leaf) = doc.leaves().get(at).filter(|leaf| has_text(leaf.kind)) else { continue };
+        let hidden = secrets::hidden_paths(doc, kind, suspects.iter().map(|suspect| suspect.at));
+        let (mut edits, mut json_end) = (Vec::new(), 0);
+        let mut look = |at: usize, leaf: &Leaf, class: Option<Class>, is_by_text: bool| {
             let range = doc.leaf_range(leaf);
-            if range.start < json_end {
-                continue;
+            let instead = if range.start < json_end { None } else { self.instead(doc, at, leaf, class, is_by_text) };
+            if let Some((text, classes)) = instead {
+                let mut json = String::with_capacity(text.len() + 2);
+                write_json_string(&text, &mut json);
+                json_end = range.end;
+                edits.push(Edit { range, json, classes });
             }
-            let is_hidden = !hidden.is_empty() && secrets::is_under(doc, leaf, &hidden);
-            let class = if is_hidden { Some(Class::SecretData) } else { secrets::named(doc, at, leaf, self.names) };
-            let Some((text, classes)) = self.instead(doc, at, leaf, class) else { continue };
-            let mut json = String::with_capacity(text.len() + 2);
-            write_json_string(&text, &mut json);
-            json_end = range.end;
-            edits.push(Edit { range, json, classes });
+        };
+        if hidden.is_empty() {
+            for Suspect { at, is_by_text } in suspects {
+                if let Some(leaf) = doc.leaves().get(*at).filter(|leaf| has_text(leaf.kind)) {
+                    look(*at, leaf, None, *is_by_text);
+                }
+            }
+            return edits;
+        }
+        // What lies below a hidden path is told by the path alone.
+        let mut suspects = suspects.iter().peekable();
+        for (at, leaf) in doc.leaves().iter().enumerate().filter(|(_, leaf)| has_text(leaf.kind)) {
+            while suspects.next_if(|suspect| suspect.at < at).is_some() {}
+            let suspect = suspects.peek().filter(|suspect| suspect.at == at);
+            if secrets::is_under(doc, leaf, &hidden) {
+                look(at, leaf, Some(Class::SecretData), false);
+            } else if let Some(suspect) = suspect {
+                look(at, leaf, None, suspect.is_by_text);
+            }
         }
         edits
     }
 
-    /// What stands in the place of a leaf's value, if that has to change; `class` is what its place says of it.
-    fn instead(&mut self, doc: &Doc, at: usize, leaf: &Leaf, class: Option<Class>) -> Option<(Cow<'static, str>, Vec<Class>)> {
+    /// What stands in the place of a leaf's value, if that has to change; `class` is what the object around it says of it.
+    fn instead(&mut self, doc: &Doc, at: usize, leaf: &Leaf, class: Option<Class>, is_by_text: bool) -> Option<(Cow<'static, str>, Vec<Class>)> {
         let value = doc.value(leaf);
-        if let Some(class) = class {
+        if let Some(class) = class.or_else(|| secrets::named(doc, at, leaf, self.names)) {
             let is_done = value.text.is_empty() || value.kind == ValueKind::Text && value.text == class.replacement();
             return (!is_done).then(|| (Cow::Borrowed(class.replacement()), vec![class]));
+        }
+        if !is_by_text {
+            return None;
         }
         // The text of a raw leaf is JSON itself, nested too deep to be taken apart.
         if leaf.kind == LeafKind::Raw {
@@ -94,9 +110,8 @@ impl<'l> Look<'l> {
             && let Ok(doc) = self.parser.parse(text.as_bytes(), None)
         {
             is_whole = !doc.is_cut();
-            let all: Vec<usize> = (0..doc.leaves().len()).collect();
             // Whatever it is, it may be what an API server would write.
-            let edits = Look { names: self.names, parser: self.parser, depth: self.depth + 1 }.edits(&doc, Kind::K8sAudit, &all);
+            let edits = Look { names: self.names, parser: self.parser, depth: self.depth + 1 }.edits(&doc, Kind::K8sAudit, &Suspect::all(&doc));
             if !edits.is_empty() {
                 classes.extend(edits.iter().flat_map(|edit| edit.classes.iter().copied()));
                 let after = text.get(doc.text().len()..).unwrap_or_default();

@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use super::lanes::{Bits, Block, each_bit};
+
 /// Digits of a card number.
-const DIGITS: std::ops::RangeInclusive<usize> = 13..=DIGITS_MAX;
+const DIGITS: std::ops::RangeInclusive<usize> = DIGITS_MIN..=DIGITS_MAX;
+const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
 /// Digits that stay at the start and at the end.
 const KEPT: (usize, usize) = (6, 4);
@@ -37,40 +40,52 @@ const ISSUERS: &[(u64, u64, std::ops::RangeInclusive<usize>)] = &[
 /// Lengths of the groups that cards are written in.
 const GROUPS: &[&[usize]] = &[&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3], &[4, 4, 4, 1], &[6, 13], &[4, 4, 5]];
 
-/// The same byte eight times.
-const fn eight(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
+/// Looks for runs of digits that are as long as a card's, single blanks and hyphens between them not counted.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// Which bytes end one, two, four, eight that can be part of a run.
+    ends: [Bits; 4],
+    /// Before here every run has been looked at.
+    done: usize,
 }
 
-/// A bit for each byte of the word that is no digit, blank or hyphen; zero where it is one.
-#[inline]
-const fn others(word: u64) -> u64 {
-    // The sums do not carry into the next byte, and their top bits tell: above 9, not a blank, not a hyphen.
-    let low = (word ^ eight(b'0')) & eight(0x7f);
-    let no_digit = low + eight(0x76);
-    let no_blank = (low ^ eight(b' ' ^ b'0')) + eight(0x7f);
-    let no_hyphen = (low ^ eight(b'-' ^ b'0')) + eight(0x7f);
-    (no_digit & no_blank & no_hyphen | word) & eight(0x80)
+impl Runs {
+    /// Calls `to` with a place in each run that the next block of these bytes ends or reaches, in order. `parts` are its blanks and hyphens.
+    #[inline]
+    pub(super) fn block(&mut self, bytes: &[u8], (start, block): (usize, &Block), parts: u64, to: &mut impl FnMut(usize)) {
+        let [ones, twos, fours, eights] = &mut self.ends;
+        *ones = ones.next(parts | block.within(b'0', b'9'));
+        *twos = twos.next(ones.now() & ones.back(1));
+        *fours = fours.next(twos.now() & twos.back(2));
+        *eights = eights.next(fours.now() & fours.back(4));
+        // The last of 13.
+        each_bit(eights.now() & eights.back(5), |at| {
+            if start + at >= self.done {
+                run_at(bytes, (start + at).saturating_sub(DIGITS_MIN - 1), &mut self.done, to);
+            }
+        });
+    }
 }
 
-/// Calls `to` with a place in each run of digits that is as long as a card's, single blanks and hyphens between them not counted, in order.
-pub(super) fn runs(bytes: &[u8], mut to: impl FnMut(usize)) {
-    let mut end = 0;
-    for (nth, chunk) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        // A run of 13 bytes or more has the last six bytes of some chunk, and one of the first two of those is a digit.
-        if others(u64::from_le_bytes(*chunk)) >> 16 != 0 {
-            continue;
-        }
-        let at = nth * 8 + if chunk[2].is_ascii_digit() { 2 } else { 3 };
-        if at < end || !bytes[at].is_ascii_digit() {
-            continue;
-        }
+/// Tells of the runs from this place on that only blanks and hyphens part, unless they have been looked at.
+fn run_at(bytes: &[u8], from: usize, end: &mut usize, to: &mut impl FnMut(usize)) {
+    let mut at = from.max(*end);
+    // Of more blanks or hyphens in a row none is part of a run.
+    while bytes.get(at).is_some_and(|byte| matches!(byte, b' ' | b'-')) {
+        at += 1;
+    }
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
         let run = run_around(bytes, at);
-        end = run.end;
+        *end = run.end;
         if run.digits >= *DIGITS.start() {
             to(at);
         }
+        at = run.end;
+        while bytes.get(at).is_some_and(|byte| matches!(byte, b' ' | b'-')) {
+            at += 1;
+        }
     }
+    *end = at;
 }
 
 struct Run {

@@ -16,17 +16,15 @@ fn separator(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     (is_digit(at.checked_sub(1)) && is_digit(Some(at + len))).then_some((plain, len))
 }
 
-/// Calls `to` with the place of each such separator.
-pub(super) fn hits(bytes: &[u8], to: impl FnMut(usize)) {
-    memchr::memchr2_iter(b'%', b'+', bytes).filter(|at| separator(bytes, *at).is_some()).for_each(to);
+/// Whether such a separator stands at this place.
+pub(super) fn is_separator(bytes: &[u8], at: usize) -> bool {
+    separator(bytes, at).is_some()
 }
 
 /// The parts of card numbers to take out.
 pub(super) fn find(text: &str, mut to: impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
-    let mut is_any = false;
-    hits(bytes, |_| is_any = true);
-    if !is_any {
+    if !memchr::memchr2_iter(b'%', b'+', bytes).any(|at| is_separator(bytes, at)) {
         return;
     }
     // As it reads, and where each byte of that stands.

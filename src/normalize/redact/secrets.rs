@@ -96,6 +96,8 @@ pub(super) enum KeyRole {
     Secret,
     /// A sibling has the name that tells.
     Value,
+    /// Its text says whether the record is about Secrets.
+    Calls,
 }
 
 /// The role of a leaf's key. It is the same for every leaf of that path.
@@ -103,6 +105,7 @@ pub(super) fn role(doc: &Doc, leaf: &Leaf, names: &Names) -> KeyRole {
     let key = doc.key(leaf);
     match class_of_key(key) {
         Some(_) => KeyRole::Secret,
+        None if leaf.path == *CALLED => KeyRole::Calls,
         None if names.cover(doc, leaf) => KeyRole::Secret,
         None if key == "value" => KeyRole::Value,
         None => KeyRole::None,
@@ -111,6 +114,10 @@ pub(super) fn role(doc: &Doc, leaf: &Leaf, names: &Names) -> KeyRole {
 
 /// Whether a text looks like an object or a list as a whole.
 pub(super) fn is_json(text: &str) -> bool {
+    // Most texts begin like a word.
+    if text.as_bytes().first().is_none_or(u8::is_ascii_alphanumeric) {
+        return false;
+    }
     let text = text.trim_ascii();
     matches!((text.as_bytes().first(), text.as_bytes().last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')))
 }
