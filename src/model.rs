@@ -12,6 +12,7 @@ mod finding;
 mod ids;
 mod inflate;
 mod kinds;
+pub(crate) mod lanes;
 mod record;
 mod reject;
 mod render;

@@ -1,7 +1,7 @@
 //! Yandex Cloud: what a Cloud Logging trigger hands to a function, `LogEntry` in both spellings of its keys, and Audit Trails' events of a cluster's API
 //! server with the native event inside. Data Streams carries any of them, one a record.
 
-use super::members::{each_member, elements, member, members, text, text_of};
+use super::members::{elements, member, members, text_of};
 use super::open::Opening;
 use super::sniff::{Sign, Want, Wrapper, sign};
 use crate::model::{EnvelopeKind, Provider, Timestamp, Wrapping};
@@ -60,15 +60,15 @@ fn trigger(object: &[u8], opening: &mut Opening<'_>) {
 
 /// `{"resource":{"type":..,"id":..},"timestamp":..,"level":..,"message":"..","json_payload":{..}}`: the record is the payload, or JSON in the message.
 fn entry(object: &[u8], opening: &mut Opening<'_>) {
-    let [resource, time, message] = members(object, ["resource", "timestamp", "message"]);
-    let [snake, camel] = members(object, ["json_payload", "jsonPayload"]);
-    let resource = resource.unwrap_or_default();
-    let is_cluster = text(resource, &["type"]).is_some_and(|kind| kind.contains("kubernetes"));
+    let keys = ["resource", "timestamp", "message", "json_payload", "jsonPayload", "stream_name", "streamName"];
+    let [resource, time, message, snake, camel, stream, stream_camel] = members(object, keys);
+    let [kind, id] = members(resource.unwrap_or_default(), ["type", "id"]);
+    let is_cluster = kind.and_then(text_of).is_some_and(|kind| kind.contains("kubernetes"));
     opening.says(&Wrapping {
-        cluster: is_cluster.then(|| text(resource, &["id"])?.parse().ok()).flatten(),
+        cluster: is_cluster.then(|| text_of(id?)?.parse().ok()).flatten(),
         provider: Some(Provider::Yandex),
         account: None,
-        stream: ["stream_name", "streamName"].iter().find_map(|key| text(object, &[key])).map(|name| name.into_owned()),
+        stream: stream.or(stream_camel).and_then(text_of).map(|name| name.into_owned()),
         emitter: None,
     });
     opening.at(time.and_then(text_of).and_then(|time| Timestamp::parse(&time)));
@@ -84,16 +84,13 @@ fn entry(object: &[u8], opening: &mut Opening<'_>) {
 
 /// `{"event_type":"yandex.cloud.audit.k8s.apiserver.ApiServerCreate","details":{"cluster_id":..,"native_api_server_event":{..}}}`.
 fn trails(object: &[u8], opening: &mut Opening<'_>) {
-    let details = member(object, &["details"]).unwrap_or_default();
+    let [details, metadata, metadata_camel, time, time_camel] =
+        members(object, ["details", "resource_metadata", "resourceMetadata", "event_time", "eventTime"]);
+    let details = details.unwrap_or_default();
     let [native, native_camel, cluster, cluster_camel] =
         members(details, ["native_api_server_event", "nativeApiServerEvent", "cluster_id", "clusterId"]);
-    let (mut account, mut path) = (None, None);
-    each_member(object, |key, value| {
-        if matches!(key, b"resource_metadata" | b"resourceMetadata") {
-            path = member(value, &["path"]);
-        }
-        path.is_none()
-    });
+    let mut account = None;
+    let path = metadata.or(metadata_camel).and_then(|metadata| member(metadata, &["path"]));
     for step in path.into_iter().flat_map(elements) {
         let [kind, kind_camel, id, id_camel] = members(step, ["resource_type", "resourceType", "resource_id", "resourceId"]);
         if kind.or(kind_camel).and_then(text_of).is_some_and(|kind| kind.ends_with(".folder")) {
@@ -107,7 +104,7 @@ fn trails(object: &[u8], opening: &mut Opening<'_>) {
         stream: None,
         emitter: None,
     });
-    opening.at(["event_time", "eventTime"].iter().find_map(|key| Timestamp::parse(&text(object, &[key])?)));
+    opening.at(time.or(time_camel).and_then(|time| Timestamp::parse(&text_of(time)?)));
     if let Some(native) = native.or(native_camel) {
         opening.value(native);
     }

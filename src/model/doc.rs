@@ -8,8 +8,10 @@ mod graft;
 mod parse;
 mod path;
 mod scan;
+mod skip;
 #[cfg(test)]
 mod tests;
+mod unescape;
 
 pub use graft::Graft;
 pub use parse::{Limits, ParseError, Parser, json_text};

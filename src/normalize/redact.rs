@@ -5,7 +5,7 @@
 //! are worth a look (`suspects`): in most records none, or a few.
 
 mod encoded;
-mod lanes;
+
 mod look;
 mod loose;
 mod pan;

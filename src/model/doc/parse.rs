@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::scan::{blank, literal, number_end, skip_value, string_end};
+use super::unescape::unescape;
 use super::{Container, Doc, Leaf, LeafKind, Path, SIDE, Span};
 
 /// What one record may have. Past a limit the record is kept and the rest of its leaves is left out ([`Doc::is_cut`]).
@@ -54,7 +55,7 @@ pub struct Parser {
     leaves: Vec<Leaf>,
     containers: Vec<Container>,
     items: Vec<u32>,
-    side: String,
+    side: Vec<u8>,
     stack: Vec<Open>,
     is_cut: bool,
 }
@@ -129,7 +130,7 @@ impl Parser {
     fn doc(&self, text: Box<str>, is_lossy: bool) -> Doc {
         Doc {
             text,
-            side: self.side.as_str().into(),
+            side: String::from_utf8_lossy(&self.side).into(),
             leaves: self.leaves.clone(),
             containers: self.containers.clone(),
             items: self.items.clone(),
@@ -251,7 +252,7 @@ impl Parser {
 
     fn slice<'a>(&'a self, bytes: &'a [u8], span: Span) -> &'a [u8] {
         let start = (span.start & !SIDE) as usize;
-        let text = if span.start & SIDE == 0 { bytes } else { self.side.as_bytes() };
+        let text = if span.start & SIDE == 0 { bytes } else { self.side.as_slice() };
         text.get(start..start + span.len as usize).unwrap_or_default()
     }
 
@@ -321,7 +322,8 @@ impl Parser {
             return Ok(span(from, to));
         }
         let start = self.side.len();
-        unescape(bytes, from, to, &mut self.side)?;
+        let escaped = bytes.get(from..to).unwrap_or_default();
+        unescape(escaped, &mut self.side).map_err(|error| ParseError { at: from + error.at, ..error })?;
         Ok(Span { start: narrow(start) | SIDE, len: narrow(self.side.len() - start) })
     }
 }
@@ -334,10 +336,6 @@ fn span(from: usize, to: usize) -> Span {
     Span { start: narrow(from), len: narrow(to - from) }
 }
 
-fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
-}
-
 /// The text of a JSON string, quotes and escapes undone; what is not UTF-8 becomes U+FFFD. `None` if this is no whole JSON string.
 pub fn json_text(value: &[u8]) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix(b"\"")?;
@@ -346,48 +344,8 @@ pub fn json_text(value: &[u8]) -> Option<Cow<'_, str>> {
     if !has_escape {
         return Some(String::from_utf8_lossy(inner));
     }
-    let mut out = String::with_capacity(inner.len());
-    unescape(inner, 0, inner.len(), &mut out).ok()?;
-    Some(Cow::Owned(out))
-}
-
-/// Undoes the escapes between two positions. A surrogate without its twin becomes U+FFFD.
-fn unescape(bytes: &[u8], from: usize, to: usize, out: &mut String) -> Result<(), ParseError> {
-    let mut at = from;
-    while at < to {
-        let plain = memchr::memchr(b'\\', &bytes[at..to]).map_or(to, |found| at + found);
-        out.push_str(std::str::from_utf8(&bytes[at..plain]).unwrap_or("\u{fffd}"));
-        if plain == to {
-            break;
-        }
-        at = plain + 2;
-        match bytes.get(plain + 1) {
-            Some(b'n') => out.push('\n'),
-            Some(b't') => out.push('\t'),
-            Some(b'r') => out.push('\r'),
-            Some(b'b') => out.push('\u{8}'),
-            Some(b'f') => out.push('\u{c}'),
-            Some(simple @ (b'"' | b'\\' | b'/')) => out.push(char::from(*simple)),
-            Some(b'u') => {
-                let bad = ParseError::at(plain, "an escape lacks its four hex digits");
-                let unit = hex4(bytes, at).filter(|_| at + 4 <= to).ok_or(bad)?;
-                at += 4;
-                let low = (0xd800..0xdc00)
-                    .contains(&unit)
-                    .then(|| (bytes.get(at..at + 2) == Some(b"\\u")).then(|| hex4(bytes, at + 2)).flatten())
-                    .flatten()
-                    .filter(|low| (0xdc00..0xe000).contains(low));
-                let code = match low {
-                    Some(low) => {
-                        at += 6;
-                        0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)
-                    }
-                    None => unit,
-                };
-                out.push(char::from_u32(code).unwrap_or('\u{fffd}'));
-            }
-            _ => return Err(ParseError::at(plain, "an unknown escape")),
-        }
-    }
-    Ok(())
+    let mut out = Vec::new();
+    unescape(inner, &mut out).ok()?;
+    let text = String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    Some(Cow::Owned(text))
 }

@@ -1,9 +1,8 @@
 //! The lexical part of JSON: ends of strings, numbers and values. Iterative; looks at each byte once.
 
-use wide::u8x16;
-
-use super::LeafKind;
 use super::parse::ParseError;
+use super::{LeafKind, skip};
+use crate::model::lanes::Lane;
 
 /// Past white space.
 #[inline]
@@ -25,16 +24,14 @@ fn stop(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     // Most keys and values are short: look at a few lanes before calling out for more.
     for _ in 0..4 {
-        let Some((lane, after)) = rest.split_first_chunk::<16>() else {
+        let Some((lane, after)) = rest.split_first_chunk::<{ Lane::BYTES }>() else {
             return rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n')).map(|found| at + found);
         };
-        let lane = u8x16::new(*lane);
-        let is = |byte| lane.simd_eq(u8x16::splat(byte));
-        let hits = (is(b'"') | is(b'\\') | is(b'\n')).to_bitmask();
+        let hits = Lane::of(lane).are_any([b'"', b'\\', b'\n']);
         if hits != 0 {
             return Some(at + hits.trailing_zeros() as usize);
         }
-        (rest, at) = (after, at + 16);
+        (rest, at) = (after, at + Lane::BYTES);
     }
     memchr::memchr3(b'"', b'\\', b'\n', rest).map(|found| at + found)
 }
@@ -42,16 +39,12 @@ fn stop(bytes: &[u8], from: usize) -> Option<usize> {
 /// From after the opening quote: the position of the closing quote, and whether there are escapes in between.
 #[inline]
 pub(super) fn string_end(bytes: &[u8], from: usize) -> Result<(usize, bool), ParseError> {
-    let mut at = from;
-    let mut has_escape = false;
-    loop {
-        at = stop(bytes, at).ok_or(ParseError::at(bytes.len(), "the text ends within a string"))?;
-        match bytes.get(at) {
-            Some(b'"') => return Ok((at, has_escape)),
-            Some(b'\n') => return Err(ParseError::at(at, "a line ends within a string")),
-            _ => has_escape = true,
-        }
-        at += 2;
+    let at = stop(bytes, from).ok_or(ParseError::at(bytes.len(), "the text ends within a string"))?;
+    match bytes.get(at) {
+        Some(b'"') => Ok((at, false)),
+        Some(b'\n') => Err(ParseError::at(at, "a line ends within a string")),
+        // Where there is one escape there are more.
+        _ => Ok((skip::string_end(bytes, at)?, true)),
     }
 }
 
@@ -99,29 +92,9 @@ pub fn skip_value(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
     match bytes.get(from) {
         None => Err(ParseError::at(from, "a value is missing")),
         Some(b'"') => Ok(string_end(bytes, from + 1)?.0 + 1),
-        Some(b'{' | b'[') => skip_container(bytes, from),
+        Some(b'{' | b'[') => skip::container_end(bytes, from),
         Some(b't' | b'f' | b'n') => Ok(literal(bytes, from)?.1),
         Some(b'-' | b'0'..=b'9') => number_end(bytes, from),
         Some(_) => Err(ParseError::at(from, "no value starts like this")),
     }
-}
-
-fn skip_container(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
-    let mut depth = 0_usize;
-    let mut at = from;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => at = string_end(bytes, at + 1)?.0,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(at + 1);
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    Err(ParseError::at(bytes.len(), "the text ends within an object or list"))
 }

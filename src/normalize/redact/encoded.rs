@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::lanes::{Bits, Block, each_bit, each_block};
 use super::pan;
+use crate::model::lanes::{Bits, Block, each_bit, each_block};
 
 /// Bytes of a run that is decoded: what is longer is looked at as far as this.
 const RUN_BYTES_MAX: usize = 64 << 10;

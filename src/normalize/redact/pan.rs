@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::lanes::{Bits, Block, each_bit};
+use crate::model::lanes::{Bits, Block, each_bit};
 
 /// Digits of a card number.
 const DIGITS: std::ops::RangeInclusive<usize> = DIGITS_MIN..=DIGITS_MAX;

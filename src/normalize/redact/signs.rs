@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind, packed};
 
 use super::encoded::Threes;
-use super::lanes::{Bits, each_bit, each_block};
 use super::pan::Runs;
 use super::{parted, scan, secrets};
+use crate::model::lanes::{Bits, each_bit, each_block};
 
 /// What stands in a text, in lower case, before the names that a secret follows, or in a text that makes an object a Secret. At least four bytes
 /// each: short literals are found in too many places. What other secrets need is asked for in [`Signs::each`].

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::lanes;
 use crate::model::{EnvelopeKind, Wrapped, write_json_string};
 
 #[path = "../../../tests/bench/corpus.rs"]
