@@ -209,11 +209,15 @@ impl Reader {
             (Some(b']'), Some(Frame::Array)) => self.close(None, out),
             (Some(b']'), Some(Frame::Items)) => self.close(Some(Frame::Tail), out),
             (Some(b'}'), Some(Frame::Tail)) => self.close(None, out),
-            (_, Some(Frame::Tail)) => skip_value(value, 0).inspect(|len| out.bytes_separators += *len as u64),
+            (_, Some(Frame::Tail)) => match skip_value(value, 0) {
+                // A number may go on.
+                Ok(len) if len == rest.len() && !is_last => return Step::Wait,
+                skipped => skipped.inspect(|len| out.bytes_separators += *len as u64),
+            },
             (Some(b'{'), _) => return self.object(core, window, at, is_last, out),
             (Some(b'['), _) => match value.get(blank(value, 1)) {
                 Some(b'{' | b'[' | b'"' | b']') => return self.enter(core, window, at, 1, Frame::Array, out),
-                Some(_) => self.scalar(core, value, is_last && value.len() == rest.len(), at, out),
+                Some(_) => self.scalar(core, rest, is_last, at, out),
                 None => Err(ParseError { at: value.len(), what: "the text ends within a list" }),
             },
             (Some(0xef), _) if rest.len() < 3 && !is_last => return Step::Wait,
@@ -225,7 +229,7 @@ impl Reader {
                 if let Some(step) = prefix::of(rest).and_then(|prefix| self.behind(core, &prefix, window, at, is_last, out)) {
                     return step;
                 }
-                self.scalar(core, value, is_last && value.len() == rest.len(), at, out)
+                self.scalar(core, rest, is_last, at, out)
             }
         };
         match taken {
@@ -390,15 +394,19 @@ impl Reader {
         (envelope, around.wrapped_with(doc))
     }
 
-    /// A value that is no object, on its own: a string may carry a record.
-    fn scalar(&mut self, core: &mut Core, value: &[u8], is_last: bool, at: usize, out: &mut Decoded) -> Result<usize, ParseError> {
+    /// A value that is no object, on its own, at the start of these bytes: a string may carry a record.
+    fn scalar(&mut self, core: &mut Core, rest: &[u8], is_last: bool, at: usize, out: &mut Decoded) -> Result<usize, ParseError> {
+        let record_max = core.limits.record.record_bytes_max;
+        let value = rest.get(..record_max.min(rest.len())).unwrap_or_default();
         let end = skip_value(value, 0)?;
-        let after = end + value.iter().skip(end).position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(value.len() - end);
-        match value.get(after) {
+        // What ends a value that is as long as one may be stands behind it.
+        let seen = rest.get(..(record_max + 1).min(rest.len())).unwrap_or_default();
+        let after = end + seen.iter().skip(end).position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(seen.len() - end);
+        match seen.get(after) {
             Some(b',' | b']' | b'\n' | b'\r' | 0x1e) => {}
-            None if is_last => {}
+            None if is_last && seen.len() == rest.len() || seen.len() > record_max => {}
             None => return Err(ParseError { at: value.len(), what: "the text ends within a value" }),
-            Some(_) => return Err(ParseError { at: after, what: "text follows a value on its line" }),
+            Some(_) => return Err(ParseError { at: after.min(value.len()), what: "text follows a value on its line" }),
         }
         let offset = self.base + at as u64;
         let value = value.get(..end).unwrap_or_default();
@@ -421,7 +429,7 @@ impl Reader {
     /// What an error in the value at `at` means: more is needed, or it is bad.
     fn fail(&mut self, error: &ParseError, value: &[u8], window: &[u8], at: usize, record_max: usize, is_last: bool) -> Step {
         let is_end = error.at >= value.len();
-        if is_end && value.len() < record_max && !is_last {
+        if is_end && window.len() - at <= record_max && !is_last {
             return Step::Wait;
         }
         if is_end && value.len() == record_max {

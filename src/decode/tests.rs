@@ -83,6 +83,8 @@ fn lists_are_read_item_by_item() {
     check(&format!(r#"{{"items":[{item},{item}"#), "k8s_audit/event_list@10 k8s_audit/event_list@42 !bad_json@73+0");
     check(&format!(r#"{{"items":[{item},{{"auditID":"#), "k8s_audit/event_list@10 !bad_json@42+11");
     check(r#"{"items":[]}"#, "");
+    check(r#"{"items":[],"n":2026}"#, "");
+    check(&format!(r#"{{"items":[]2026-01-01T00:00:00Z stdout F {A}"#), "!not_json@15+86");
 }
 
 #[test]
@@ -121,6 +123,17 @@ fn wrapping_is_taken_off() {
     check(&format!(r#"{{"log":"{escaped} oops"}}"#), "k8s_audit/carrier@0 !not_json@0+0");
     let deep = format!("{}{A}{}", r#"{"log":"#.repeat(9), "}".repeat(9));
     check(&deep, &format!("!too_deep@0+{}", deep.len()));
+}
+
+#[test]
+fn a_value_may_be_as_long_as_the_limit() {
+    let mut limits = DecodeLimits::default();
+    limits.record.record_bytes_max = 26;
+    let value = r#"[1772359200.5,{"log":"x"}]"#;
+    for after in ["", "\n", ",", "  \n"] {
+        check_limited(format!("{value}{after}").as_bytes(), "other/carrier@0", &limits);
+    }
+    check_limited(format!("{value}x\n").as_bytes(), "!too_long@0+27", &limits);
 }
 
 #[test]
