@@ -46,10 +46,12 @@ fn cloud_event(object: &[u8], opening: &mut Opening<'_>) {
 
 fn either(plain: Option<&[u8]>, packed: Option<&[u8]>, opening: &mut Opening<'_>) {
     match (plain, packed) {
-        (Some(value), _) => opening.value(value),
-        (None, Some(packed)) => opening.base64(packed),
-        (None, None) => false,
-    };
+        // A deleted key of a compacted topic.
+        (Some(b"null"), None) => opening.control(),
+        (Some(value), _) => drop(opening.value(value)),
+        (None, Some(packed)) => drop(opening.base64(packed)),
+        (None, None) => {}
+    }
 }
 
 fn heartbeat(_: &[u8], opening: &mut Opening<'_>) {

@@ -105,6 +105,7 @@ fn shapes_are_told_by_content() {
     check(r#"{"user":"alice","items":[1,2],"total":2}"#, "other/native@0");
     check(r#"{"items": [ "a" ]}{"items": [ ]}"#, "other/native@0");
     check("{}", "!control@0+2");
+    check(r#"{"topic":"audit","partition":0,"value":null}"#, "!control@0+44");
     check("1\n\"x\"\nnull\n[1,2]", "!not_a_record@0+1 !not_a_record@2+3 !not_a_record@6+4 !not_a_record@11+5");
 }
 

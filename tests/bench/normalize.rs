@@ -163,6 +163,11 @@ fn report(name: &str, text: &str, is_bench: bool) {
     println!();
 }
 
+/// A line without what stands in front of its JSON.
+fn json_of(line: &str) -> &str {
+    line.find(['{', '[']).and_then(|at| line.get(at..)).unwrap_or_default()
+}
+
 /// The same events in each envelope: MB and events per CPU second, and the shares of what only parses the same bytes. What is a string within
 /// is a string to sonic-rs.
 fn report_envelopes(kind: &str, events: u64, is_bench: bool) {
@@ -175,10 +180,9 @@ fn report_envelopes(kind: &str, events: u64, is_bench: bool) {
         decoder.decode(text.as_bytes(), &mut out);
         assert_eq!((out.records.len(), out.rejects.len()), (records.len(), 0), "{}: every record is found", wrap.name);
         let mut parser = Parser::new(Limits::default());
-        let json = |line: &str| line.find(['{', '[']).unwrap_or_default();
         let mut contenders = [
-            each_line("sonic-rs Value", move |line| drop(black_box(sonic_rs::from_str::<sonic_rs::Value>(&line[json(line)..])))),
-            each_line("parse", move |line| drop(black_box(parser.parse(line[json(line)..].as_bytes(), None)))),
+            each_line("sonic-rs Value", move |line| drop(black_box(sonic_rs::from_str::<sonic_rs::Value>(json_of(line))))),
+            each_line("parse", move |line| drop(black_box(parser.parse(json_of(line).as_bytes(), None)))),
             stages("decode + redact + normalise", Upto::Normalise),
         ];
         let rates = race(&mut contenders, &text, is_bench);

@@ -47,7 +47,7 @@ fn spelled(digits: &str, n: usize) -> String {
 fn planted(n: usize) -> (Vec<String>, String) {
     let digits = pan(n);
     let text = spelled(&digits, n);
-    let base64 = base64::engine::general_purpose::STANDARD.encode(format!("card {digits} holder"));
+    let base64 = base64::engine::general_purpose::STANDARD.encode(format!("card {text} holder"));
     let audit = |more: &str| {
         format!(
             r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":"p{n}","stage":"ResponseComplete","verb":"create","user":{{"username":"alice"}},"objectRef":{{"resource":"pods","namespace":"shop","name":"web-{n}"}},"responseStatus":{{"code":201}},"requestReceivedTimestamp":"2026-01-01T00:00:00.000001Z","stageTimestamp":"2026-01-01T00:00:00.{n:06}Z",{more}}}"#

@@ -89,7 +89,8 @@ mod tests {
         fn what_is_escaped_comes_back(text in "\\PC{0,80}|[a-z\"\\\\\n\t\u{1}é😀]{0,80}") {
             let json = serde_json::to_string(&text).unwrap();
             let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-            for escaped in [&json[1..json.len() - 1], units.as_str()] {
+            let inner = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap();
+            for escaped in [inner, units.as_str()] {
                 let mut out = b"before".to_vec();
                 unescape(escaped.as_bytes(), &mut out).unwrap();
                 prop_assert_eq!(std::str::from_utf8(&out).unwrap(), format!("before{text}"));

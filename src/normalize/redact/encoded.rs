@@ -1,5 +1,6 @@
-//! Card numbers in base64. Three digits become four characters of four small sets, at whatever place of the text they begin, and the first of
-//! them three times at a distance of four is rare in anything else; only there a closer look is taken, and something decoded.
+//! Card numbers in base64. Three digits, or the blanks and hyphens between them, become four characters of four small sets, at whatever place of the
+//! text they begin, and the first of them three times at a distance of four is rare in anything else; only there a closer look is taken, and
+//! something decoded.
 
 use std::ops::Range;
 
@@ -8,13 +9,13 @@ use crate::model::lanes::{Bits, Block, each_bit, each_block};
 
 /// Bytes of a run that is decoded: what is longer is looked at as far as this.
 const RUN_BYTES_MAX: usize = 64 << 10;
-/// What the characters of three digits can be, in order.
-const SETS: [&[u8]; 4] = [b"MNO", b"DTjz", b"AEIMQUYcgk", b"wxyz012345"];
+/// What the characters of three digits, blanks or hyphens can be, in order.
+const SETS: [&[u8]; 4] = [b"ILMNO", b"CDSTijyz", b"AEIMQUYcgk0", b"wxyz012345gt"];
 
 /// Looks for digits in base64.
 #[derive(Debug, Default)]
 pub(super) struct Threes {
-    /// Bytes that can be the first of the four which three digits become.
+    /// Bytes that can be the first of the four which three digits, blanks or hyphens become.
     firsts: Bits,
 }
 
@@ -23,7 +24,7 @@ impl Threes {
     /// at least once. Such a run has three whole threes.
     #[inline]
     pub(super) fn block(&mut self, bytes: &[u8], (start, block): (usize, &Block), to: &mut impl FnMut(usize)) {
-        self.firsts = self.firsts.next(block.within(b'M', b'O'));
+        self.firsts = self.firsts.next(block.within(b'L', b'O') | block.are(b'I'));
         // Of the third of three: four and eight bytes before it there is one, too.
         each_bit(self.firsts.now() & self.firsts.back(4) & self.firsts.back(8), |at| {
             let at = start + at;
@@ -103,7 +104,8 @@ mod tests {
 
     #[test]
     fn a_card_is_found_at_every_place_and_in_every_spelling() {
-        for card in ["4111111111111111", "378282246310005", "6011111111111117", "4222222222222"] {
+        let parted = ["4111 1111 1111 1111", "3782-822463-10005", "6011-1111-1111-1117", "4000 0000 0000 0000 006"];
+        for card in ["4111111111111111", "378282246310005", "6011111111111117", "4222222222222"].into_iter().chain(parted) {
             for before in ["", "x", "xy", "xyz", "card: ", "né"] {
                 for after in ["", ".", " holder"] {
                     let text = format!("{before}{card}{after}");
