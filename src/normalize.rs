@@ -118,7 +118,16 @@ fn event(mut record: Record, kind: Kind, is_forged: bool, origin: &Arc<Origin>, 
     }
     let by = record.wrapped.by.as_deref();
     let cluster = by.and_then(|by| by.cluster.as_ref()).unwrap_or(&origin.cluster).clone();
-    let place = identity::Place { origin, cluster: &cluster, position, offset: record.offset, kind, at: record.wrapped.at, text: record.doc.text() };
+    let place = identity::Place {
+        origin,
+        cluster: &cluster,
+        position,
+        offset: record.offset,
+        kind,
+        envelope: record.envelope,
+        at: record.wrapped.at,
+        text: record.doc.text(),
+    };
     let mut facts = Facts::with_capacity();
     let head = match kind {
         Kind::K8sAudit => audit::read(&record.doc, &place, &mut facts),

@@ -68,6 +68,7 @@ fields! {
     EventTruncated "event.truncated" Bool "Something of it was cut, by the source or by a limit.";
     EventForgedKind "event.forged_kind" Bool "It claims a kind that its source may not carry.";
     EventTimeAssumed "event.time_assumed" Bool "It has no time of its own: the time of receipt stands in.";
+    EventIncomplete "event.incomplete" Text "What every record of its kind has, and it lacks: `auditID`, `stage`, `time`, `apiVersion`.";
     EventTest "event.test" Bool "The sender made it up to test the way here.";
     RedactHits "redact.hits" Text "What was taken out of it before anything kept it: `secret_data`, `token`, `credential`, `jwt`, `pan`, `configured`.";
     Cluster "cluster" Text "The cluster.";

@@ -8,9 +8,10 @@ use super::body::{self, BodySlot};
 use super::identity::{Identity, Place, act_of, position_id};
 use super::slots::{Gathered, Table, slots, table};
 use super::{Head, entities, patch, redact, uri};
-use crate::model::{Doc, Facts, Field, LeafKind, Path, Timestamp};
+use crate::model::{Doc, EnvelopeKind, Facts, Field, LeafKind, Path, Timestamp};
 
 slots!(Slot {
+    ApiVersion "apiVersion";
     Verb "verb";
     Uri "requestURI";
     AuditId "auditID";
@@ -103,6 +104,7 @@ pub(super) fn read(doc: &Doc, place: &Place<'_>, facts: &mut Facts) -> Head {
     audit.policy(facts);
     audit.http(facts);
     let times = Times::of(&audit.event);
+    audit.incomplete(place, &times, facts);
     let (id, act) = audit.identity(&times, place);
     Head {
         id,
@@ -423,6 +425,15 @@ impl<'d> Audit<'d> {
         if let Some(text) = self.event.text(Slot::Uri) {
             facts.push_text(Field::HttpPath, uri::path(text));
         }
+    }
+
+    /// What an API server always writes. In a list of events the list has their version.
+    fn incomplete(&self, place: &Place<'_>, times: &Times<'_>, facts: &mut Facts) {
+        let has_version = place.envelope == EnvelopeKind::EventList || self.event.has(Slot::ApiVersion);
+        let has_time = times.received().0.is_some() || times.staged().0.is_some();
+        let parts =
+            [("auditID", self.event.has(Slot::AuditId)), ("stage", self.event.has(Slot::Stage)), ("time", has_time), ("apiVersion", has_version)];
+        parts.into_iter().filter(|(_, has)| !has).for_each(|(name, _)| facts.push_text(Field::EventIncomplete, name));
     }
 
     fn identity(&self, times: &Times<'_>, place: &Place<'_>) -> (crate::model::EventId, crate::model::ActId) {

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{ActId, ClusterId, Doc, EventId, Kind, Origin, Position, Timestamp};
+use crate::model::{ActId, ClusterId, Doc, EnvelopeKind, EventId, Kind, Origin, Position, Timestamp};
 
 /// Where a record stands and whose it is.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(super) struct Place<'a> {
     pub(super) position: Position,
     pub(super) offset: u64,
     pub(super) kind: Kind,
+    pub(super) envelope: EnvelopeKind,
     /// The envelope's time for it.
     pub(super) at: Option<Timestamp>,
     /// The record itself: those of one envelope stand at one place.

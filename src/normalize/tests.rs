@@ -427,3 +427,23 @@ fn shared_samples_are_read_the_same_twice() {
     }
     println!("redacted: {:?}", redactor.counts());
 }
+
+#[test]
+fn what_a_record_lacks_is_told() {
+    let check = |envelope: EnvelopeKind, json: &str, expected: &str| {
+        let event = normalize(Record { envelope, ..record(json, Kind::K8sAudit) }, &origin(), Position(7));
+        assert_eq!(event.facts_of(Field::EventIncomplete).join(" "), expected, "{json}");
+        assert_eq!(event.fact(Field::EventTimeAssumed).is_some(), expected.contains("time"), "{json}");
+    };
+    let whole = r#"{"apiVersion":"audit.k8s.io/v1","auditID":"a","stage":"Panic","stageTimestamp":"2026-01-01T00:00:00Z","verb":"get"}"#;
+    check(EnvelopeKind::Native, whole, "");
+    let old = r#"{"apiVersion":"audit.k8s.io/v1beta1","auditID":"a","stage":"Panic","timestamp":"2026-01-01T00:00:00Z"}"#;
+    check(EnvelopeKind::Native, old, "");
+    check(EnvelopeKind::EventList, r#"{"auditID":"a","stage":"Panic","requestReceivedTimestamp":"2026-01-01T00:00:00Z"}"#, "");
+    check(EnvelopeKind::Native, r#"{"auditID":"a","verb":"get"}"#, "stage time apiVersion");
+    check(
+        EnvelopeKind::Native,
+        r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","verb":"get","objectRef":{"resource":"pods"}}"#,
+        "auditID stage time",
+    );
+}
