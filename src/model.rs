@@ -4,6 +4,7 @@
 //! a field asks the `Doc` or the [`Facts`] drawn from it, and nobody builds another tree.
 
 mod alert;
+mod calendar;
 mod doc;
 mod envelope;
 mod event;
@@ -20,6 +21,7 @@ mod time;
 mod wrapping;
 
 pub use alert::{Alert, AlertKind, AlertRule, Level, Match, Status, Step};
+pub use calendar::TimePart;
 pub use doc::{Container, Doc, Graft, Leaf, LeafKind, Limits, ParseError, Parser, Path, json_text, skip_value};
 pub use envelope::{Checkpoint, Envelope, EnvelopeKind, Form, Origin, PartitionId, Position, SourceId};
 pub use event::{Event, Facts, Kind, Value, ValueKind};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Duration, FieldRef, Kind, RuleHeader};
+use crate::model::{Duration, FieldRef, Kind, RuleHeader, TimePart};
 
 /// A rule with everything an engine and a lint need.
 #[derive(Debug, Clone)]
@@ -115,6 +115,12 @@ pub enum Test {
     },
     /// Comparison with a number; text that spells a number counts.
     Number {
+        op: Comparison,
+        value: f64,
+    },
+    /// Comparison of a part of the time that the value is, in UTC.
+    Time {
+        part: TimePart,
         op: Comparison,
         value: f64,
     },

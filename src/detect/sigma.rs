@@ -104,6 +104,8 @@ pub fn parse(files: &[(Arc<str>, String)], settings: &Settings) -> (RuleSet, Vec
 }
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod tests;

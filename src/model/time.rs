@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
-const SECONDS_PER_DAY: i64 = 86_400;
+pub(super) const SECONDS_PER_DAY: i64 = 86_400;
 /// Days of the 400 years after which the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
 /// From 0000-03-01.
@@ -144,7 +144,7 @@ impl Timestamp {
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar; none if there is no such date. Years are counted from March, so that the leap day
 /// ends one.
-fn days_of_date(year: u32, month: u32, day: u32) -> Option<i64> {
+pub(super) fn days_of_date(year: u32, month: u32, day: u32) -> Option<i64> {
     let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let last = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -161,7 +161,7 @@ fn days_of_date(year: u32, month: u32, day: u32) -> Option<i64> {
 }
 
 /// The date so many days after 1970-01-01: year, month, day.
-fn date_of_days(days: i64) -> (i64, i64, i64) {
+pub(super) fn date_of_days(days: i64) -> (i64, i64, i64) {
     let days = days + DAYS_TO_1970;
     let (era, of_era) = (days.div_euclid(DAYS_PER_ERA), days.rem_euclid(DAYS_PER_ERA));
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / (DAYS_PER_ERA - 1)) / 365;

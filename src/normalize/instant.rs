@@ -9,7 +9,7 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 /// nanoseconds, told apart by size, with or without a fraction. The zero of a clock (1970, or year 1) is no time: it stands for none.
 pub(super) fn read(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    Timestamp::parse(text).or_else(|| since_1970(text)).or_else(|| spoken(text)).filter(|time| time.nanos() > 0)
+    Timestamp::parse(text).or_else(|| Timestamp::since_1970(text)).or_else(|| spoken(text)).filter(|time| time.nanos() > 0)
 }
 
 /// From seconds and nanoseconds in members of their own; the latter may be missing, negative or too many.
@@ -17,34 +17,6 @@ pub(super) fn of_parts(seconds: &str, nanos: Option<&str>) -> Option<Timestamp> 
     let seconds: i64 = seconds.parse().ok().filter(|seconds| *seconds > 0)?;
     let nanos: i64 = nanos.and_then(|nanos| nanos.parse().ok()).unwrap_or_default();
     Some(Timestamp::from_nanos(seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(nanos)))
-}
-
-fn since_1970(text: &str) -> Option<Timestamp> {
-    if text.contains(['e', 'E']) {
-        // As some writers spell large numbers: no more than microseconds survive in a double.
-        let number: f64 = text.parse().ok().filter(|number: &f64| (1e8..1e19).contains(number))?;
-        return scaled(number as i64, (number.fract() * 1e6).round() as i64 * 1_000);
-    }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return None;
-    }
-    let part = fraction.bytes().take(9).try_fold((0_i64, NANOS_PER_SECOND), |(sum, unit), byte| {
-        byte.is_ascii_digit().then(|| (sum + i64::from(byte - b'0') * (unit / 10), unit / 10))
-    })?;
-    scaled(whole.parse().ok()?, part.0)
-}
-
-/// `part` is a billionth of what `whole` counts.
-fn scaled(whole: i64, part: i64) -> Option<Timestamp> {
-    let unit = match whole {
-        100_000_000_000_000_000.. => 1,
-        100_000_000_000_000.. => 1_000,
-        100_000_000_000.. => 1_000_000,
-        100_000_000.. => NANOS_PER_SECOND,
-        _ => return None,
-    };
-    Some(Timestamp::from_nanos(whole.saturating_mul(unit).saturating_add(part / (NANOS_PER_SECOND / unit))))
 }
 
 /// The form of C's `asctime`, perhaps with `UTC` behind.

@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use crate::detect::cidr::{Cidr, address};
 use crate::detect::fold::{Glob, fold, fold_into, number, parts_of, stands};
 use crate::detect::rule::{Comparison, Part, Pattern, Place, Test};
-use crate::model::{FieldRef, Value, ValueKind};
+use crate::model::{FieldRef, TimePart, Timestamp, Value, ValueKind};
 
 /// Bytes a compiled regular expression may take; one that is larger is refused with its rule.
 const REGEX_BYTES_MAX: usize = 4 << 20;
@@ -26,6 +26,8 @@ pub(super) enum Check {
         cased: bool,
     },
     Number(Comparison, f64),
+    /// A part of the time that a value is.
+    Time(TimePart, Comparison, f64),
     Cidr(Cidr),
     Regex(Regex),
     SameAs {
@@ -92,6 +94,11 @@ pub(super) fn fold_parts(parts: &[Part]) -> Vec<Part> {
         .collect()
 }
 
+/// The time that a text is: RFC 3339 and its kin, or a count since 1970.
+fn time(text: &str) -> Option<Timestamp> {
+    Timestamp::parse(text).or_else(|| Timestamp::since_1970(text))
+}
+
 impl Check {
     /// Whether the value passes. `scratch` is only lent. Comparison with another field is not decided here.
     pub(super) fn holds(&self, value: Value<'_>, scratch: &mut String) -> bool {
@@ -117,6 +124,7 @@ impl Check {
                 glob.matches(scratch)
             }
             Self::Number(op, bound) => number(value.text).is_some_and(|number| op.holds(number, *bound)),
+            Self::Time(part, op, bound) => time(value.text).is_some_and(|time| op.holds(time.part(*part) as f64, *bound)),
             Self::Cidr(cidr) => address(value.text).is_some_and(|address| cidr.contains(address)),
             Self::Regex(regex) => regex.is_match(value.text),
             Self::SameAs { .. } => false,

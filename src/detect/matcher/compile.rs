@@ -277,6 +277,13 @@ impl Builder {
             Test::Number { op, value } => {
                 self.quick(slot, format!("{} {value}", op_name(*op)), Check::Number(*op, *value), &Quick::Number(*op, *value))
             }
+            Test::Time { part, op, value } => {
+                let text = format!("{} {} {value}", part.name(), op_name(*op));
+                let (late, predicate) = self.late(slot, text, Check::Time(*part, *op, *value));
+                // Any value leads to the rule, for there is no index of times.
+                let (any, _) = self.quick(slot, "any value".to_owned(), Check::Any, &Quick::Any);
+                (self.tables.program.and(vec![any, late]), predicate)
+            }
             Test::Cidr { text } => {
                 let cidr = Cidr::parse(text).ok_or_else(|| format!("`{text}` is no network such as 10.0.0.0/8"))?;
                 self.quick(slot, format!("in {text}"), Check::Cidr(cidr), &Quick::Cidr(cidr))

@@ -4,9 +4,10 @@ use super::diagnostic::{Scope, suggest};
 use super::encode::Wide;
 use super::yaml::Mark;
 use crate::detect::rule::{Comparison, Place};
+use crate::model::TimePart;
 
 /// Every modifier that is read.
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 31] = [
     "contains",
     "startswith",
     "endswith",
@@ -32,10 +33,13 @@ const KNOWN: [&str; 25] = [
     "windash",
     "fieldref",
     "expand",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
 ];
-
-/// Modifiers of the specification that take parts of a time.
-const TIMES: [&str; 6] = ["minute", "hour", "day", "week", "month", "year"];
 
 /// What values are compared as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,8 @@ pub(super) struct Modifiers {
     pub(super) wide: Option<Wide>,
     /// `Some(true)` at any offset.
     pub(super) base64: Option<bool>,
+    /// Compares a part of the time that the value is.
+    pub(super) time: Option<TimePart>,
     pub(super) ignore_case: bool,
     pub(super) multi_line: bool,
     pub(super) dot_all: bool,
@@ -79,6 +85,7 @@ impl Default for Modifiers {
             windash: false,
             wide: None,
             base64: None,
+            time: None,
             ignore_case: false,
             multi_line: false,
             dot_all: false,
@@ -129,15 +136,7 @@ impl Modifiers {
                 scope.error(at, "modifier-conflict", format!("modifier `{name}` belongs after `re`"), format!("write `|re|{name}`"));
                 return false;
             }
-            name if TIMES.contains(&name) => {
-                scope.error(
-                    at,
-                    "unsupported-time-modifier",
-                    format!("modifier `{name}` is not supported yet"),
-                    "match the text of the time, such as `|contains: 'T03:'`",
-                );
-                return false;
-            }
+            name if let Some(part) = TimePart::by_name(name) => return self.time(scope, at, part),
             name => {
                 scope.error(at, "unknown-modifier", format!("unknown modifier `{}`", name.escape_debug()), suggest(name, &KNOWN));
                 return false;
@@ -170,10 +169,25 @@ impl Modifiers {
         is_first
     }
 
+    fn time(&mut self, scope: &mut Scope<'_>, at: Mark, part: TimePart) -> bool {
+        let is_first = self.time.is_none_or(|known| known == part);
+        if !is_first {
+            let help = "use two fields of one map: both must hold";
+            scope.error(at, "modifier-conflict", "only one of minute, hour, day, week, month and year can hold", help);
+        }
+        self.time = Some(part);
+        is_first
+    }
+
     fn go_together(&self, scope: &mut Scope<'_>, at: Mark, written: &[&str]) -> bool {
         let is_placed = self.place != Place::Whole;
         let is_encoded = self.windash || self.wide.is_some() || self.base64.is_some();
         let (name, conflict, help) = match self.test {
+            Test::Value | Test::Number(_) if self.time.is_some() && (is_placed || is_encoded || self.cased || self.expand) => {
+                ("a part of a time", "modifiers of text", "a number is all that is needed")
+            }
+            Test::Value | Test::Number(_) if self.time.is_some() => return true,
+            _ if self.time.is_some() => ("a part of a time", "a test that is not of numbers", "lt, lte, gt, gte and neq go with it"),
             Test::Value if self.wide.is_some() && self.base64.is_none() => {
                 ("utf16le, wide, utf16be and utf16", "values that no `base64` or `base64offset` follows", "add `|base64offset|contains`")
             }

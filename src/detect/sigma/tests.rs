@@ -61,6 +61,7 @@ fn show_test(test: &Test) -> String {
     match test {
         Test::Text { pattern, cased } => format!("{}{}", if *cased { "cased " } else { "" }, show_pattern(pattern)),
         Test::Number { op: comparison, value } => format!("{}{value}", op(*comparison)),
+        Test::Time { part, op: comparison, value } => format!("{}{}{value}", part.name(), op(*comparison)),
         Test::Regex { pattern, ignore_case, multi_line, dot_all } => {
             let flags: String = [(*ignore_case, 'i'), (*multi_line, 'm'), (*dot_all, 's')].iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
             format!("/{pattern}/{flags}")
@@ -206,7 +207,16 @@ fn modifiers() {
         ("{f|fieldref|neq: User}", "not f field actor.user.name Whole"),
         ("{f|fieldref|startswith: g}", "f field g Start"),
         ("{f|contains|fieldref|cased: g}", "f cased field g Anywhere"),
-        ("{f|hour: 3}", "unsupported-time-modifier: modifier `hour` is not supported yet"),
+        ("{f|hour: 3}", "f hour=3"),
+        ("{f|hour|gte: '20'}", "f hour>=20"),
+        ("{f|week|neq: [1, 53]}", "not f week=1 | week=53"),
+        ("{event.time|minute|lt: 5}", "event.time minute<5"),
+        ("{f|hour: 24}", "bad-value: no time has the hour 24"),
+        ("{f|day: 0}", "bad-value: no time has the day 0"),
+        ("{f|month: may}", "bad-value: a comparison takes a number"),
+        ("{f|hour|minute: 3}", "modifier-conflict: only one of minute, hour, day, week, month and year can hold"),
+        ("{f|hour|contains: 3}", "modifier-conflict: a part of a time cannot go with modifiers of text (`|hour|contains`)"),
+        ("{f|year|re: 20..}", "modifier-conflict: a part of a time cannot go with a test that is not of numbers (`|year|re`)"),
         ("{f|contians: a}", "unknown-modifier: unknown modifier `contians`"),
         ("{f|: a}", "unknown-modifier: unknown modifier ``"),
         ("{f|contains|startswith: a}", "modifier-conflict: only one of contains, startswith and endswith can hold"),

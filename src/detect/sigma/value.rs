@@ -7,6 +7,7 @@ use super::encode::{base64, base64_offsets, wide, windash};
 use super::modifier::{self, Modifiers};
 use super::yaml::{Node, Yaml};
 use crate::detect::rule::{Comparison, Part, Pattern, Place, Test};
+use crate::model::TimePart;
 
 /// Tests that one value may become.
 const VARIANTS_MAX: usize = 10_000;
@@ -67,6 +68,9 @@ pub(super) fn tests(scope: &mut Scope<'_>, node: &Node, modifiers: &Modifiers) -
         return None;
     }
     match modifiers.test {
+        modifier::Test::Value | modifier::Test::Number(_) if let Some(part) = modifiers.time => {
+            time(scope, node, part, modifiers.test).map(|test| vec![test])
+        }
         modifier::Test::Value => text(scope, node, modifiers),
         modifier::Test::Regex => regex(scope, node, modifiers).map(|test| vec![test]),
         modifier::Test::Cidr => {
@@ -199,6 +203,19 @@ fn encode(scope: &mut Scope<'_>, node: &Node, parts: Vec<Part>, modifiers: &Modi
     let texts = if at_any_offset { base64_offsets(&bytes) } else { vec![base64(&bytes)] };
     to.extend(texts.into_iter().map(|text| vec![Part::Text(text)]));
     Some(())
+}
+
+/// The specification has a time's part equal to a number; a comparison with it is an extension.
+fn time(scope: &mut Scope<'_>, node: &Node, part: TimePart, test: modifier::Test) -> Option<Test> {
+    let op = if let modifier::Test::Number(op) = test { op } else { Comparison::Eq };
+    let Test::Number { value, .. } = number(scope, node, op)? else { return None };
+    let (least, greatest) = part.range();
+    if op == Comparison::Eq && (value.fract() != 0.0 || !(least as f64..=greatest as f64).contains(&value)) {
+        let message = format!("no time has the {} {value}", part.name());
+        scope.error(node.at, "bad-value", message, format!("{least} to {greatest}, in UTC"));
+        return None;
+    }
+    Some(Test::Time { part, op, value })
 }
 
 fn number(scope: &mut Scope<'_>, node: &Node, op: Comparison) -> Option<Test> {

@@ -1,0 +1,1 @@
+//! Beyond the table: array scopes.
