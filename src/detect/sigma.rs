@@ -108,4 +108,6 @@ mod conformance;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod regression;
+#[cfg(test)]
 mod tests;

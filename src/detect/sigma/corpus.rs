@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::*;
 use crate::detect::matcher::Matcher;
 
-fn root() -> Option<PathBuf> {
+pub(super) fn root() -> Option<PathBuf> {
     ["../shared/sigma", "../../shared/sigma"].iter().map(|near| Path::new(env!("CARGO_MANIFEST_DIR")).join(near)).find(|path| path.is_dir())
 }
 
-fn files(folder: &Path, to: &mut Vec<(Arc<str>, String)>) {
+pub(super) fn files(folder: &Path, to: &mut Vec<(Arc<str>, String)>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
