@@ -22,6 +22,11 @@ pub(super) fn explain(set: &RuleSet, rule: &Rule, refused: Option<&str>, compile
     if rule.is_silent {
         out.push_str("raises no alert of its own: correlations refer to it\n");
     }
+    if let Body::Single(detection) = &rule.body {
+        for filter in &detection.filters {
+            let _ = writeln!(out, "filter: {} ({}:{})", filter.title, filter.file, filter.line);
+        }
+    }
     if let Body::Correlation(correlation) = &rule.body {
         let _ = writeln!(out, "{:?} over {} s of", correlation.kind, correlation.timespan.0 / 1_000_000_000);
         for (position, at) in correlation.rules.iter().enumerate() {

@@ -8,6 +8,7 @@
 //! included; of a list its elements count. Keywords look at string and number values, never at keys. Case folds character by character.
 
 mod access;
+mod answers;
 mod check;
 mod compile;
 mod program;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
+use self::answers::{Live, Memo};
 use self::check::Check;
 use self::compile::{Builder, KEYWORDS, Predicate, Tables, kind_bit};
 use super::fold::{cut, fold_into, stands};
@@ -46,9 +48,10 @@ pub struct Refused {
 #[derive(Debug, Default)]
 struct Scratch {
     bits: Bits,
-    /// Late predicates: 0 not asked, 1 no, 2 yes.
-    memo: Vec<u8>,
-    asked: Vec<u32>,
+    /// By late predicate.
+    memo: Memo,
+    /// By shared node.
+    shared: Memo,
     folded: String,
     other: String,
     /// For each compiled rule, the number of the event that last made it a candidate.
@@ -96,7 +99,8 @@ impl Matcher {
         let tables = builder.build();
         let scratch = Scratch {
             bits: Bits::with_size(tables.predicates.len()),
-            memo: vec![0; tables.predicates.len()],
+            memo: Memo::with_size(tables.predicates.len()),
+            shared: Memo::with_size(tables.program.shared()),
             seen: vec![0; tables.rules.len()],
             ..Scratch::default()
         };
@@ -167,9 +171,8 @@ impl Matcher {
 
     fn clear(&mut self) {
         self.scratch.bits.clear();
-        for predicate in self.scratch.asked.drain(..) {
-            self.scratch.memo[predicate as usize] = 0;
-        }
+        self.scratch.memo.clear();
+        self.scratch.shared.clear();
     }
 
     /// Sets the bits of every quick predicate that holds.
@@ -207,16 +210,7 @@ impl Matcher {
 
     fn eval(&mut self, event: &Event, node: u32) -> bool {
         let Self { tables, scratch, .. } = self;
-        let Scratch { bits, memo, asked, folded, other, .. } = scratch;
-        let mut late = |predicate: u32| {
-            let known = &mut memo[predicate as usize];
-            if *known == 0 {
-                *known = 1 + u8::from(holds_late(tables, &tables.predicates[predicate as usize], event, folded, other));
-                asked.push(predicate);
-            }
-            *known == 2
-        };
-        tables.program.eval(node, &|predicate| bits.has(predicate), &mut late)
+        tables.program.eval(node, &mut Live::new(tables, scratch, event))
     }
 
     /// The values that made a rule match. To be asked right after [`Matcher::find`], of the same event.

@@ -69,6 +69,20 @@ pub struct Detection {
     pub selections: Vec<(String, Selection)>,
     /// `1 of x*` and its kin are expanded; indices are into `selections`.
     pub condition: Condition,
+    /// What filters ask besides; each must hold.
+    pub filters: Vec<Arc<Filter>>,
+}
+
+/// A condition that holds besides those of the rules it names, which share it.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Its id, else its name, else its title.
+    pub id: String,
+    pub title: String,
+    pub file: Arc<str>,
+    /// The line its document starts at.
+    pub line: usize,
+    pub detection: Detection,
 }
 
 /// A boolean expression over selections.

@@ -90,7 +90,7 @@ fn rule(id: &str, kind: RuleType, body: Body) -> Rule {
 /// A single rule over selections of items.
 pub(super) fn single(id: &str, selections: Vec<Selection>, condition: Condition) -> Rule {
     let selections = selections.into_iter().enumerate().map(|(at, selection)| (format!("s{at}"), selection)).collect();
-    rule(id, RuleType::Single, Body::Single(Detection { selections, condition }))
+    rule(id, RuleType::Single, Body::Single(Detection { selections, condition, filters: Vec::new() }))
 }
 
 /// A single rule of one selection, every item of which must hold.

@@ -8,6 +8,7 @@ mod correlation;
 mod diagnostic;
 mod document;
 mod encode;
+mod filter;
 mod link;
 pub mod lint;
 mod logsource;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use self::diagnostic::Scope;
 use self::document::Read;
+use self::filter::FilterDraft;
 use self::link::Draft;
 use self::yaml::Mark;
 use super::rule::RuleSet;
@@ -70,6 +72,7 @@ impl Default for Settings {
 pub fn parse(files: &[(Arc<str>, String)], settings: &Settings) -> (RuleSet, Vec<Diagnostic>) {
     let mut out = Vec::new();
     let mut drafts: Vec<Draft> = Vec::new();
+    let mut filters: Vec<FilterDraft> = Vec::new();
     let mut refused: Vec<String> = Vec::new();
     'files: for (file, text) in files {
         let mut scope = Scope::new(settings, file, &mut out);
@@ -85,19 +88,22 @@ pub fn parse(files: &[(Arc<str>, String)], settings: &Settings) -> (RuleSet, Vec
         }
         for (lines_before, document) in documents {
             let mut scope = Scope::new(settings, file, &mut out);
-            if drafts.len() >= settings.rules_max {
+            if drafts.len() + filters.len() >= settings.rules_max {
                 let message = format!("more than {} rules; the rest is not read", settings.rules_max);
                 scope.error(Mark { line: lines_before + 1, column: 1 }, "too-many-rules", message, "load fewer");
                 break 'files;
             }
             match document::read(&mut scope, document, lines_before) {
                 Read::Rule(draft) => drafts.push(*draft),
+                Read::Filter(draft) => filters.push(*draft),
                 Read::Refused(names) => refused.extend(names),
                 Read::Nothing => {}
             }
         }
     }
-    let rules = link::resolve(drafts, &refused, settings, &mut out);
+    let names: Vec<String> = filters.iter().flat_map(|filter| [Some(filter.filter.id.clone()), filter.name.clone()]).flatten().collect();
+    filter::apply(&mut drafts, filters, &refused, settings, &mut out);
+    let rules = link::resolve(drafts, &refused, &names, settings, &mut out);
     let order: BTreeMap<&Arc<str>, usize> = files.iter().enumerate().rev().map(|(at, (file, _))| (file, at)).collect();
     out.sort_by_key(|problem| (order.get(&problem.file).copied().unwrap_or(usize::MAX), problem.line, problem.column));
     (RuleSet { rules }, out)

@@ -10,6 +10,7 @@ pub(super) fn rarest(program: &Program, node: u32, cost: &dyn Fn(u32) -> f64) ->
     match program.node(node) {
         Node::Quick(predicate) => Some((cost(predicate), vec![predicate])),
         Node::Late(_) | Node::Not(_) => None,
+        Node::Shared(inner, _) => rarest(program, inner, cost),
         Node::And(range) => program
             .children(range)
             .iter()

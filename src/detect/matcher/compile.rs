@@ -10,7 +10,7 @@ use super::program::{Node, Program};
 use crate::detect::cidr::Cidr;
 use crate::detect::fold::{Glob, fold};
 use crate::detect::prefilter::{FieldIndex, Quick};
-use crate::detect::rule::{Body, Condition, Detection, Item, LogSource, Pattern, Place, Rule, Selection, Test};
+use crate::detect::rule::{Body, Condition, Detection, Filter, Item, LogSource, Pattern, Place, Rule, Selection, Test};
 use crate::model::{Field, FieldRef, Kind};
 
 /// Nesting of a condition or selection; deeper rules are refused.
@@ -81,13 +81,15 @@ pub(super) struct Builder {
     tables: Tables,
     slots: HashMap<FieldRef, u32>,
     known: HashMap<(u32, Box<str>), u32>,
+    /// Filters and their nodes: one for all the rules of a filter.
+    filters: Vec<(Arc<Filter>, u32)>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         let tables =
             Tables { slots: vec![Slot { field: None, index: FieldIndex::default() }], facts: vec![None; Field::ALL.len()], ..Tables::default() };
-        Self { tables, slots: HashMap::new(), known: HashMap::new() }
+        Self { tables, slots: HashMap::new(), known: HashMap::new(), filters: Vec::new() }
     }
 
     /// Adds a rule. The error says what of it cannot be run; a rule that is refused leaves no condition behind.
@@ -98,14 +100,12 @@ impl Builder {
             LogSource::Kind(kind) => 1 << *kind as u16,
             LogSource::NotApplicable(_) => return Ok(()),
         };
-        let mut evidence = Vec::with_capacity(detection.selections.len());
-        for (name, selection) in &detection.selections {
-            let mut shown = Vec::new();
-            let node = self.selection(selection, &mut shown, 0).map_err(|error| format!("selection `{name}`: {error}"))?;
-            evidence.push(Evidence { name: Arc::from(name.as_str()), node, shown });
+        let (node, mut evidence) = self.detection(detection)?;
+        let mut nodes = vec![node];
+        for filter in &detection.filters {
+            nodes.push(self.filter(filter).map_err(|error| format!("filter `{}`: {error}", filter.id))?);
         }
-        let nodes: Vec<u32> = evidence.iter().map(|evidence| evidence.node).collect();
-        let node = self.condition(&detection.condition, &nodes, 0)?;
+        let node = self.tables.program.and(nodes);
         let positive = positive(detection);
         let mut is_positive = positive.iter();
         evidence.retain(|_| is_positive.next().copied().unwrap_or_default());
@@ -118,6 +118,27 @@ impl Builder {
         }
         self.tables.rules.push(Compiled { rule: u32::try_from(at).unwrap_or(u32::MAX), kinds, node, evidence });
         Ok(())
+    }
+
+    fn detection(&mut self, detection: &Detection) -> Result<(u32, Vec<Evidence>), String> {
+        let mut evidence = Vec::with_capacity(detection.selections.len());
+        for (name, selection) in &detection.selections {
+            let mut shown = Vec::new();
+            let node = self.selection(selection, &mut shown, 0).map_err(|error| format!("selection `{name}`: {error}"))?;
+            evidence.push(Evidence { name: Arc::from(name.as_str()), node, shown });
+        }
+        let nodes: Vec<u32> = evidence.iter().map(|evidence| evidence.node).collect();
+        Ok((self.condition(&detection.condition, &nodes, 0)?, evidence))
+    }
+
+    fn filter(&mut self, filter: &Arc<Filter>) -> Result<u32, String> {
+        if let Some((_, node)) = self.filters.iter().find(|(known, _)| Arc::ptr_eq(known, filter)) {
+            return Ok(*node);
+        }
+        let (node, _) = self.detection(&filter.detection)?;
+        let node = self.tables.program.share(node);
+        self.filters.push((Arc::clone(filter), node));
+        Ok(node)
     }
 
     /// Seals all indexes.

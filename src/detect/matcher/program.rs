@@ -13,6 +13,17 @@ pub(super) enum Node {
     And((u32, u32)),
     Or((u32, u32)),
     AtLeast(u32, (u32, u32)),
+    /// What a filter asks, the same for many rules: the node, and its place among those that are remembered for an event.
+    Shared(u32, u32),
+}
+
+/// What is known of the event at hand.
+pub(super) trait Answers {
+    fn quick(&self, predicate: u32) -> bool;
+    fn late(&mut self, predicate: u32) -> bool;
+    /// What a shared node came to, if it was asked.
+    fn shared(&self, place: u32) -> Option<bool>;
+    fn keep(&mut self, place: u32, holds: bool);
 }
 
 /// The conditions of all rules.
@@ -20,6 +31,7 @@ pub(super) enum Node {
 pub(super) struct Program {
     nodes: Vec<Node>,
     children: Vec<u32>,
+    shared: u32,
 }
 
 fn narrow(at: usize) -> u32 {
@@ -44,7 +56,7 @@ impl Program {
     fn weight(&self, node: u32) -> u8 {
         match self.node(node) {
             Node::Quick(_) => 0,
-            Node::Not(inner) => self.weight(inner),
+            Node::Not(inner) | Node::Shared(inner, _) => self.weight(inner),
             Node::And(range) | Node::Or(range) | Node::AtLeast(_, range) => {
                 self.children(range).iter().map(|child| self.weight(*child)).max().unwrap_or_default().max(1)
             }
@@ -84,6 +96,17 @@ impl Program {
         }
     }
 
+    /// A node that is evaluated once an event, whoever asks.
+    pub(super) fn share(&mut self, of: u32) -> u32 {
+        self.shared += 1;
+        self.push(Node::Shared(of, self.shared - 1))
+    }
+
+    /// How many nodes are shared.
+    pub(super) fn shared(&self) -> usize {
+        self.shared as usize
+    }
+
     pub(super) fn node(&self, at: u32) -> Node {
         self.nodes[at as usize]
     }
@@ -94,21 +117,26 @@ impl Program {
     }
 
     /// Evaluates a node. Depth is bounded when conditions are compiled.
-    pub(super) fn eval(&self, at: u32, quick: &impl Fn(u32) -> bool, late: &mut impl FnMut(u32) -> bool) -> bool {
+    pub(super) fn eval(&self, at: u32, of: &mut impl Answers) -> bool {
         match self.node(at) {
-            Node::Quick(predicate) => quick(predicate),
-            Node::Late(predicate) => late(predicate),
-            Node::Not(inner) => !self.eval(inner, quick, late),
-            Node::And(range) => self.children(range).iter().all(|child| self.eval(*child, quick, late)),
-            Node::Or(range) => self.children(range).iter().any(|child| self.eval(*child, quick, late)),
+            Node::Quick(predicate) => of.quick(predicate),
+            Node::Late(predicate) => of.late(predicate),
+            Node::Not(inner) => !self.eval(inner, of),
+            Node::And(range) => self.children(range).iter().all(|child| self.eval(*child, of)),
+            Node::Or(range) => self.children(range).iter().any(|child| self.eval(*child, of)),
             Node::AtLeast(count, range) => {
                 let mut held = 0;
                 count == 0
                     || self.children(range).iter().any(|child| {
-                        held += u32::from(self.eval(*child, quick, late));
+                        held += u32::from(self.eval(*child, of));
                         held >= count
                     })
             }
+            Node::Shared(inner, place) => of.shared(place).unwrap_or_else(|| {
+                let holds = self.eval(inner, of);
+                of.keep(place, holds);
+                holds
+            }),
         }
     }
 
@@ -116,7 +144,7 @@ impl Program {
     pub(super) fn predicates(&self, at: u32, out: &mut Vec<u32>) {
         match self.node(at) {
             Node::Quick(predicate) | Node::Late(predicate) => out.push(predicate),
-            Node::Not(inner) => self.predicates(inner, out),
+            Node::Not(inner) | Node::Shared(inner, _) => self.predicates(inner, out),
             Node::And(range) | Node::Or(range) | Node::AtLeast(_, range) => {
                 self.children(range).iter().for_each(|child| self.predicates(*child, out));
             }

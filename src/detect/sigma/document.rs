@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::correlation;
 use super::diagnostic::{Scope, closest, suggest};
+use super::filter::{self, FilterDraft};
 use super::link::Draft;
 use super::selection;
 use super::text;
@@ -49,6 +50,7 @@ const STATUSES: [&str; 5] = ["stable", "test", "experimental", "deprecated", "un
 #[derive(Debug)]
 pub(super) enum Read {
     Rule(Box<Draft>),
+    Filter(Box<FilterDraft>),
     /// Ids and names of what was refused, for those who refer to it.
     Refused(Vec<String>),
     Nothing,
@@ -70,34 +72,50 @@ pub(super) fn read(scope: &mut Scope<'_>, document: &str, lines_before: usize) -
     };
     let names: Vec<String> = ["id", "name"].iter().filter_map(|key| node.get(key)?.spelled().map(str::to_owned)).collect();
     scope.rule = node.get("id").or_else(|| node.get("title")).and_then(Node::spelled).map(str::to_owned);
+    if let Some(body) = node.get("filter") {
+        return match filter(scope, &node, body, entries) {
+            Some(draft) if scope.errors == 0 => Read::Filter(Box::new(draft)),
+            _ => Read::Nothing,
+        };
+    }
     match rule(scope, &node, entries) {
         Some(draft) if scope.errors == 0 => Read::Rule(Box::new(draft)),
         _ => Read::Refused(names),
     }
 }
 
-fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> {
+fn filter(scope: &mut Scope<'_>, node: &Node, body: &Node, entries: &[Entry]) -> Option<FilterDraft> {
     keys(scope, entries);
-    if let Some(filter) = node.get("filter") {
-        scope.warning(
-            filter.at,
-            "unsupported-filter",
-            "filters are not supported yet: this document does nothing",
-            "use a list in the settings, or an exception",
-        );
+    if let Some(second) = node.get("detection").or_else(|| node.get("correlation")) {
+        scope.error(second.at, "two-bodies", "a document is a filter or a rule, not both", "put `---` between them");
         return None;
     }
+    let (source, written) = logsource::read(scope, node.get("logsource"))?;
+    // Every Kubernetes log is meant where no service is named, so the audit log is.
+    scope.is_foreign = matches!(source, LogSource::NotApplicable(_)) && !written.is_kubernetes();
+    let title = title(scope, node)?;
+    filter::read(scope, node, body, &title, written)
+}
+
+fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> {
+    keys(scope, entries);
     if let Some(action) = node.get("action") {
         scope.error(action.at, "unsupported-action", "`action` documents are no longer part of Sigma", "write each rule out");
         return None;
     }
     let source = logsource::read(scope, node.get("logsource"));
-    scope.is_foreign = matches!(source, Some(LogSource::NotApplicable(_)));
+    scope.is_foreign = matches!(source, Some((LogSource::NotApplicable(_), _)));
+    if scope.is_foreign
+        && let Some(written) = node.get("logsource")
+        && source.as_ref().is_some_and(|(_, written)| written.is_kubernetes())
+    {
+        scope.warning(written.at, "inapplicable-logsource", "of Kubernetes only the audit log is read", "add `service: audit`");
+    }
     let title = title(scope, node);
     let level = level(scope, node);
     let extras = node.get("bartizan").map_or_else(|| Some((Extras::default(), None)), |node| extras(scope, node));
     let (body, correlated) = match (node.get("detection"), node.get("correlation")) {
-        (Some(detection), None) => (selection::detection(scope, detection).map(Body::Single), None),
+        (Some(detection), None) => (selection::detection(scope, detection, "detection").map(Body::Single), None),
         (None, Some(correlation)) => match correlation::read(scope, correlation) {
             Some((correlation, unresolved)) => (Some(Body::Correlation(correlation)), Some(unresolved)),
             None => (None, None),
@@ -113,7 +131,7 @@ fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> 
             return None;
         }
     };
-    let (title, (extras, runbook), body, mut source) = (title?, extras?, body?, source?);
+    let (title, (extras, runbook), body, (mut source, written)) = (title?, extras?, body?, source?);
     if scope.settings.any_logsource && matches!(source, LogSource::NotApplicable(_)) {
         source = LogSource::Any;
     }
@@ -143,7 +161,7 @@ fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> 
         is_silent: false,
     };
     let id_at = node.get("id").map_or(node.at, |node| node.at);
-    Some(Draft { rule, at: node.at, id_at, unresolved: correlated })
+    Some(Draft { rule, at: node.at, id_at, written, unresolved: correlated })
 }
 
 fn kind(body: &Body) -> RuleType {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Settings;
 use super::correlation::Unresolved;
 use super::diagnostic::{Diagnostic, Scope, closest};
+use super::logsource::Written;
 use super::yaml::Mark;
 use crate::detect::rule::{Body, GroupField, Rule};
 
@@ -18,6 +19,7 @@ pub(super) struct Draft {
     pub(super) rule: Rule,
     pub(super) at: Mark,
     pub(super) id_at: Mark,
+    pub(super) written: Written,
     /// Of correlations.
     pub(super) unresolved: Option<Unresolved>,
 }
@@ -29,15 +31,16 @@ enum Known {
     Many,
 }
 
-/// Resolves every reference. What cannot be resolved is refused, and so is what refers to it.
-pub(super) fn resolve(drafts: Vec<Draft>, refused: &[String], settings: &Settings, out: &mut Vec<Diagnostic>) -> Vec<Rule> {
+/// Resolves every reference. What cannot be resolved is refused, and so is what refers to it. `filters` are their ids and names.
+pub(super) fn resolve(drafts: Vec<Draft>, refused: &[String], filters: &[String], settings: &Settings, out: &mut Vec<Diagnostic>) -> Vec<Rule> {
     let drafts = unique(drafts, settings, out);
     let known = names(&drafts);
     let refused: BTreeSet<&str> = refused.iter().map(String::as_str).collect();
     let referred: Vec<Option<Vec<usize>>> = drafts.iter().map(|draft| references(draft, &known, &refused, settings, out)).collect();
     let is_good = order(&drafts, &referred, settings, out);
     let drafts = groups(drafts, &referred, is_good, settings, out);
-    compact(drafts, &referred, settings, out)
+    overrides(&drafts, filters, settings, out);
+    compact(drafts, &referred, settings)
 }
 
 fn scope<'a>(draft: &Draft, settings: &'a Settings, out: &'a mut Vec<Diagnostic>) -> Scope<'a> {
@@ -213,9 +216,8 @@ fn group_fields(scope: &mut Scope<'_>, unresolved: &Unresolved, rules: &[usize],
 }
 
 /// Drops what is refused or disabled, and says who is silent.
-fn compact(drafts: Vec<(Draft, bool)>, referred: &[Option<Vec<usize>>], settings: &Settings, out: &mut Vec<Diagnostic>) -> Vec<Rule> {
+fn compact(drafts: Vec<(Draft, bool)>, referred: &[Option<Vec<usize>>], settings: &Settings) -> Vec<Rule> {
     let is_disabled = |rule: &Rule| settings.disable.iter().any(|id| *id == rule.header.id || Some(id) == rule.name.as_ref());
-    overrides(&drafts, settings, out);
     let mut is_wanted: Vec<bool> = drafts.iter().map(|(draft, is_good)| *is_good && !is_disabled(&draft.rule)).collect();
     let (mut is_referred, mut generates) = (vec![false; drafts.len()], vec![false; drafts.len()]);
     for _ in 0..=CHAIN_MAX {
@@ -245,10 +247,10 @@ fn compact(drafts: Vec<(Draft, bool)>, referred: &[Option<Vec<usize>>], settings
     rules
 }
 
-fn overrides(drafts: &[(Draft, bool)], settings: &Settings, out: &mut Vec<Diagnostic>) {
+fn overrides(drafts: &[(Draft, bool)], filters: &[String], settings: &Settings, out: &mut Vec<Diagnostic>) {
     let settings_name: Arc<str> = Arc::from("settings");
-    let known: BTreeSet<&str> =
-        drafts.iter().flat_map(|(draft, _)| [Some(draft.rule.header.id.as_str()), draft.rule.name.as_deref()]).flatten().collect();
+    let rules = drafts.iter().flat_map(|(draft, _)| [Some(draft.rule.header.id.as_str()), draft.rule.name.as_deref()]).flatten();
+    let known: BTreeSet<&str> = rules.chain(filters.iter().map(String::as_str)).collect();
     for id in settings.disable.iter().chain(settings.levels.keys()).filter(|id| !known.contains(id.as_str())) {
         let mut scope = Scope::new(settings, &settings_name, out);
         let near = closest(id, known.iter().copied()).map_or_else(String::new, |near| format!("did you mean `{near}`?"));

@@ -13,10 +13,10 @@ const SELECTIONS_MAX: usize = 256;
 /// Tests of one selection, after lists and variants are written out.
 const TESTS_MAX: usize = 20_000;
 
-/// Reads a detection.
-pub(super) fn detection(scope: &mut Scope<'_>, node: &Node) -> Option<Detection> {
+/// Reads a detection, or what a filter has of one; `name` is the key it stands under.
+pub(super) fn detection(scope: &mut Scope<'_>, node: &Node, name: &str) -> Option<Detection> {
     let Some(entries) = node.entries() else {
-        scope.error(node.at, "bad-detection", format!("`detection` is {}; a map of selections and a condition is wanted", node.kind()), "");
+        scope.error(node.at, "bad-detection", format!("`{name}` is {}; a map of selections and a condition is wanted", node.kind()), "");
         return None;
     };
     let mut selections = Vec::new();
@@ -25,6 +25,7 @@ pub(super) fn detection(scope: &mut Scope<'_>, node: &Node) -> Option<Detection>
     for entry in entries {
         match entry.key.as_str() {
             "condition" => condition = Some(&entry.value),
+            "rules" if name == "filter" => {}
             "timeframe" => {
                 let help = "write a correlation with `timespan:` that refers to this rule";
                 scope.error(entry.at, "old-aggregation", "`timeframe` is no longer part of Sigma", help);
@@ -46,7 +47,7 @@ pub(super) fn detection(scope: &mut Scope<'_>, node: &Node) -> Option<Detection>
         return None;
     }
     let Some(condition) = condition else {
-        scope.error(node.at, "missing-condition", "the detection has no condition", "add `condition: selection`");
+        scope.error(node.at, "missing-condition", format!("the {name} has no condition"), "add `condition: selection`");
         return None;
     };
     // Without all selections the condition would only be blamed for what is wrong with them.
@@ -55,7 +56,7 @@ pub(super) fn detection(scope: &mut Scope<'_>, node: &Node) -> Option<Detection>
     }
     let names: Vec<&str> = selections.iter().map(|(name, _)| name.as_str()).collect();
     let condition = conditions(scope, condition, &names)?;
-    Some(Detection { selections, condition })
+    Some(Detection { selections, condition, filters: Vec::new() })
 }
 
 fn conditions(scope: &mut Scope<'_>, node: &Node, names: &[&str]) -> Option<Condition> {

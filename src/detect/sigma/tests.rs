@@ -4,6 +4,7 @@ use super::*;
 use crate::detect::rule::{Body, Comparison, Condition, Item, LogSource, Part, Pattern, Piece, Place, Rule, Selection, Test};
 
 mod correlations;
+mod filters;
 mod heads;
 mod hostile;
 

@@ -102,7 +102,7 @@ fn problems_have_a_place_and_help() {
         check_problems(&text, expected);
     }
     let filter = "title: f\nlogsource: {product: falco}\nfilter:\n  rules: [a]\n  s: {f: a}\n  condition: s\n";
-    check_problems(filter, "4:3 warning unsupported-filter: filters are not supported yet: this document does nothing");
+    check_problems(filter, "4:11 error unknown-rule: no rule has the id or name `a`");
     let (_, problems) = read(&with("falsepositive: [x]\n"), &settings());
     assert_eq!(
         problems[0].to_string(),
