@@ -11,6 +11,7 @@ mod access;
 mod answers;
 mod check;
 mod compile;
+mod needles;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -179,19 +180,20 @@ impl Matcher {
     fn touch(&mut self, event: &Event) {
         let Self { tables, scratch, .. } = self;
         let Scratch { bits, folded, .. } = scratch;
+        let is_plain = event.doc.is_ascii();
         let keywords = tables.wants_keywords.then(|| &tables.slots[KEYWORDS as usize].index);
         for leaf in event.doc.leaves() {
             if let Some((_, slot)) = tables.paths.find(leaf.path.0, |(path, _)| *path == leaf.path.0) {
                 let index = &tables.slots[*slot as usize].index;
                 match leaf.kind {
                     LeafKind::EmptyObject | LeafKind::EmptyArray => index.present(false, bits),
-                    _ => index.touch(event.doc.value(leaf), bits, folded),
+                    _ => index.touch(event.doc.value(leaf), is_plain, bits, folded),
                 }
             }
             if let Some(index) = keywords
                 && matches!(leaf.kind, LeafKind::Text | LeafKind::Raw | LeafKind::Number)
             {
-                index.touch(event.doc.value(leaf), bits, folded);
+                index.touch(event.doc.value(leaf), is_plain, bits, folded);
             }
         }
         if tables.wants_containers {
@@ -203,7 +205,7 @@ impl Matcher {
         }
         for (field, value) in event.facts.iter(&event.doc) {
             if let Some(Some(slot)) = tables.facts.get(field as usize) {
-                tables.slots[*slot as usize].index.touch(value, bits, folded);
+                tables.slots[*slot as usize].index.touch(value, false, bits, folded);
             }
         }
     }

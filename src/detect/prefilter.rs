@@ -1,21 +1,23 @@
 //! All tests on the values of one field, answered at once: a value goes in, the predicates that it satisfies come out.
 //!
-//! The cost of a value does not grow with the number of rules: exact values are one look-up, all substrings one pass of one
-//! automaton, numbers a sorted list, networks a look-up per prefix length.
+//! The cost of a value does not grow with the number of rules: whole values are one look-up, starts and ends one for each length that
+//! occurs, substrings one pass in steps, numbers a sorted list, networks a look-up per prefix length.
 
-use std::hash::{BuildHasher, Hasher};
+mod anywhere;
+mod edges;
+mod sieve;
+#[cfg(test)]
+mod tests;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 
+use self::anywhere::Anywhere;
+use self::edges::{Edge, Side, Whole};
 use super::cidr::{Cidr, address};
-use super::fold::{fold_into, number, stands};
+use super::fold::{fold_into, number};
 use super::rule::{Comparison, Place};
 use crate::model::{Value, ValueKind};
-
-/// Bytes of literals up to which a field gets the fastest automaton; beyond it a smaller one.
-const DFA_LITERAL_BYTES_MAX: usize = 16 << 10;
 
 /// Predicates that hold for the event at hand.
 #[derive(Debug, Default)]
@@ -65,23 +67,17 @@ pub(super) enum Quick {
     Cidr(Cidr),
 }
 
-#[derive(Debug)]
-struct Literal {
-    text: Box<str>,
-    /// Where it must stand, and the predicate that then holds.
-    places: Vec<(Place, u32)>,
-}
-
 /// The tests of one field.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FieldIndex {
     exists: Vec<u32>,
     null: Vec<u32>,
     any: Vec<u32>,
-    exact: HashTable<(Box<str>, u32)>,
-    exact_bytes_max: usize,
-    literals: Vec<Literal>,
-    automaton: Option<AhoCorasick>,
+    whole: Whole,
+    starts: Edge,
+    ends: Edge,
+    anywhere: Anywhere,
+    has_text: bool,
     /// By operator and then by number.
     numbers: Vec<(Comparison, f64, u32)>,
     cidrs: HashMap<Cidr, Vec<u32>, FixedState>,
@@ -89,10 +85,22 @@ pub(super) struct FieldIndex {
     shapes: Vec<(u8, bool)>,
 }
 
-fn hash(text: &str) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    hasher.write(text.as_bytes());
-    hasher.finish()
+impl Default for FieldIndex {
+    fn default() -> Self {
+        Self {
+            exists: Vec::new(),
+            null: Vec::new(),
+            any: Vec::new(),
+            whole: Whole::default(),
+            starts: Edge::new(Side::Start),
+            ends: Edge::new(Side::End),
+            anywhere: Anywhere::default(),
+            has_text: false,
+            numbers: Vec::new(),
+            cidrs: HashMap::default(),
+            shapes: Vec::new(),
+        }
+    }
 }
 
 impl FieldIndex {
@@ -101,11 +109,17 @@ impl FieldIndex {
             Quick::Exists => self.exists.push(predicate),
             Quick::Null => self.null.push(predicate),
             Quick::Any => self.any.push(predicate),
-            Quick::Text(Place::Whole, text) => {
-                self.exact_bytes_max = self.exact_bytes_max.max(text.len());
-                self.exact.insert_unique(hash(text), (text.clone(), predicate), |(text, _)| hash(text));
+            Quick::Text(place, text) => {
+                self.has_text = true;
+                match place {
+                    Place::Whole => self.whole.add(text, predicate),
+                    // What is empty stands everywhere.
+                    _ if text.is_empty() => self.any.push(predicate),
+                    Place::Start => self.starts.add(text, predicate),
+                    Place::End => self.ends.add(text, predicate),
+                    Place::Anywhere => self.anywhere.add(text, predicate),
+                }
             }
-            Quick::Text(place, text) => self.literals.push(Literal { text: text.clone(), places: vec![(*place, predicate)] }),
             Quick::Number(op, value) => self.numbers.push((*op, *value, predicate)),
             Quick::Cidr(cidr) => self.cidrs.entry(*cidr).or_default().push(predicate),
         }
@@ -113,25 +127,9 @@ impl FieldIndex {
 
     /// Call once, after the last `add`.
     pub(super) fn seal(&mut self) {
-        self.literals.sort_by(|a, b| a.text.cmp(&b.text));
-        self.literals.dedup_by(|next, kept| {
-            let is_same = next.text == kept.text;
-            if is_same {
-                kept.places.append(&mut next.places);
-            }
-            is_same
-        });
-        let bytes: usize = self.literals.iter().map(|literal| literal.text.len()).sum();
-        let kind = if bytes <= DFA_LITERAL_BYTES_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-        // Without an automaton (too many literals for one) the literals are tried one by one: slow, and still right.
-        self.automaton = Some(&self.literals).filter(|literals| !literals.is_empty()).and_then(|literals| {
-            AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .match_kind(MatchKind::Standard)
-                .kind(Some(kind))
-                .build(literals.iter().map(|literal| literal.text.as_bytes()))
-                .ok()
-        });
+        self.starts.seal();
+        self.ends.seal();
+        self.anywhere.seal();
         self.numbers.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let mut shapes: Vec<(u8, bool)> = self.cidrs.keys().map(Cidr::shape).collect();
         shapes.sort_unstable();
@@ -152,15 +150,24 @@ impl FieldIndex {
         !self.exists.is_empty() || !self.any.is_empty()
     }
 
-    /// One value of the field. `scratch` is only lent, for its room.
-    pub(super) fn touch(&self, value: Value<'_>, bits: &mut Bits, scratch: &mut String) {
+    /// One value of the field. `is_plain`: it is known to be ASCII. `scratch` is only lent, for its room.
+    #[inline]
+    pub(super) fn touch(&self, value: Value<'_>, is_plain: bool, bits: &mut Bits, scratch: &mut String) {
         let is_null = value.kind == ValueKind::Null;
         self.present(!is_null, bits);
         if is_null {
             self.null.iter().for_each(|predicate| bits.set(*predicate));
             return;
         }
-        self.text(value.text, bits, scratch);
+        if self.has_text {
+            if is_plain || value.text.is_ascii() {
+                self.text(value.text.as_bytes(), bits);
+            } else {
+                scratch.clear();
+                fold_into(value.text, scratch);
+                self.text(scratch.as_bytes(), bits);
+            }
+        }
         if !self.numbers.is_empty()
             && let Some(number) = number(value.text)
         {
@@ -178,49 +185,14 @@ impl FieldIndex {
         }
     }
 
-    fn text(&self, text: &str, bits: &mut Bits, scratch: &mut String) {
-        scratch.clear();
-        let is_ascii = text.is_ascii();
-        let is_short = !self.exact.is_empty() && (!is_ascii || text.len() <= self.exact_bytes_max);
-        if is_short || !is_ascii {
-            fold_into(text, scratch);
-        }
-        if is_short && let Some((_, predicate)) = self.exact.find(hash(scratch), |(known, _)| known.as_ref() == scratch.as_str()) {
-            bits.set(*predicate);
-        }
-        if self.literals.is_empty() {
-            return;
-        }
-        let haystack = if is_ascii { text } else { scratch.as_str() };
-        match &self.automaton {
-            Some(automaton) => {
-                for found in automaton.find_overlapping_iter(haystack) {
-                    for (place, predicate) in &self.literals[found.pattern().as_usize()].places {
-                        let holds = match place {
-                            Place::Whole => found.start() == 0 && found.end() == haystack.len(),
-                            Place::Start => found.start() == 0,
-                            Place::End => found.end() == haystack.len(),
-                            Place::Anywhere => true,
-                        };
-                        if holds {
-                            bits.set(*predicate);
-                        }
-                    }
-                }
-            }
-            None => self.text_slowly(text, bits, scratch),
-        }
-    }
-
-    fn text_slowly(&self, text: &str, bits: &mut Bits, scratch: &mut String) {
-        scratch.clear();
-        fold_into(text, scratch);
-        for literal in &self.literals {
-            for (place, predicate) in &literal.places {
-                if stands(scratch, *place, &literal.text) {
-                    bits.set(*predicate);
-                }
-            }
+    /// A text that is folded, or ASCII.
+    fn text(&self, text: &[u8], bits: &mut Bits) {
+        let mut found = |predicate| bits.set(predicate);
+        self.whole.find(text, &mut found);
+        self.starts.find(text, &mut found);
+        self.ends.find(text, &mut found);
+        if !self.anywhere.is_empty() {
+            self.anywhere.find(text, &mut found);
         }
     }
 

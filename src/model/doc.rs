@@ -95,6 +95,11 @@ impl Doc {
         &self.text
     }
 
+    /// Whether every value is plain ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii() && self.side.is_ascii()
+    }
+
     /// Every scalar, in the order of the text.
     pub fn leaves(&self) -> &[Leaf] {
         &self.leaves

@@ -2,6 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
+use super::needles;
 use crate::detect::cidr::{Cidr, address};
 use crate::detect::fold::{Glob, fold, fold_into, number, parts_of, stands};
 use crate::detect::rule::{Comparison, Part, Pattern, Place, Test};
@@ -41,8 +42,8 @@ pub(super) enum Check {
 pub(super) enum Shape {
     Any,
     Text(Place, String),
-    /// With a literal that every match has, and where it stands.
-    Glob(Vec<Part>, Option<(Place, String)>),
+    /// With literals that every match has, and where they stand.
+    Glob(Vec<Part>, Vec<(Place, String)>),
 }
 
 /// The simplest form of a pattern.
@@ -56,14 +57,8 @@ pub(super) fn shape(pattern: &Pattern) -> Shape {
         [Part::Many, Part::Text(text)] => Shape::Text(Place::End, text.clone()),
         [Part::Many, Part::Text(text), Part::Many] => Shape::Text(Place::Anywhere, text.clone()),
         _ => {
-            let literals = parts.iter().enumerate().filter_map(|(at, part)| match part {
-                Part::Text(text) if at == 0 => Some((Place::Start, text)),
-                Part::Text(text) if at + 1 == parts.len() => Some((Place::End, text)),
-                Part::Text(text) => Some((Place::Anywhere, text)),
-                Part::Many | Part::One => None,
-            });
-            let longest = literals.max_by_key(|(_, text)| text.len()).map(|(place, text)| (place, fold(text)));
-            Shape::Glob(parts, longest)
+            let needed = needles::of_glob(&parts);
+            Shape::Glob(parts, needed)
         }
     }
 }
@@ -130,128 +125,4 @@ impl Check {
             Self::SameAs { .. } => false,
         }
     }
-}
-
-/// Literals, in lower case, of which every match of a regular expression contains one, if they are easily seen: one for each alternative.
-pub(super) fn required_literals(pattern: &str) -> Option<Vec<String>> {
-    let is_folded = pattern.strip_prefix("(?i)");
-    alternatives(is_folded.unwrap_or(pattern))?.into_iter().map(required_literal).collect()
-}
-
-/// Parts of a pattern between the `|` at its top level.
-fn alternatives(pattern: &str) -> Option<Vec<&str>> {
-    let mut parts = Vec::new();
-    let (mut from, mut depth) = (0, 0_usize);
-    let mut chars = pattern.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => {
-                chars.next()?;
-            }
-            '[' => skip_class(&mut chars)?,
-            '(' => depth += 1,
-            ')' => depth = depth.checked_sub(1)?,
-            '|' if depth == 0 => {
-                parts.push(pattern.get(from..at)?);
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(pattern.get(from..)?);
-    Some(parts)
-}
-
-/// A literal that every match of an alternative contains.
-///
-/// Reads only plain text at the top level: a group, a class or an alternation ends the run, and flags or an alternation at the top
-/// level give up. Only ASCII literals count.
-fn required_literal(pattern: &str) -> Option<String> {
-    let mut scan = Scan::default();
-    let mut chars = pattern.char_indices().peekable();
-    while let Some((_, c)) = chars.next() {
-        match c {
-            '\\' => match chars.next()?.1 {
-                plain if !plain.is_alphanumeric() => scan.push(plain),
-                'x' | 'u' | 'U' | 'p' | 'P' => return None,
-                _ => scan.end(),
-            },
-            '[' => {
-                scan.end();
-                skip_class(&mut chars)?;
-            }
-            '(' => {
-                scan.end();
-                if chars.peek().is_some_and(|next| next.1 == '?') {
-                    chars.next();
-                    if chars.peek().is_none_or(|next| next.1 != ':') {
-                        return None;
-                    }
-                }
-                scan.depth += 1;
-            }
-            ')' => {
-                scan.end();
-                scan.depth = scan.depth.checked_sub(1)?;
-            }
-            '?' | '*' | '{' => {
-                scan.run.pop();
-                scan.end();
-                if c == '{' {
-                    chars.by_ref().find(|(_, c)| *c == '}')?;
-                }
-            }
-            '+' | '.' | '^' | '$' | '|' => scan.end(),
-            c => scan.push(c),
-        }
-    }
-    scan.end();
-    Some(scan.best).filter(|best| best.len() >= 2)
-}
-
-/// Runs of plain text at the top level.
-#[derive(Default)]
-struct Scan {
-    depth: usize,
-    run: String,
-    best: String,
-}
-
-impl Scan {
-    fn push(&mut self, c: char) {
-        if !c.is_ascii() {
-            self.run.clear();
-        } else if self.depth == 0 {
-            self.run.push(c.to_ascii_lowercase());
-        }
-    }
-
-    fn end(&mut self) {
-        if self.run.len() > self.best.len() {
-            self.best.clone_from(&self.run);
-        }
-        self.run.clear();
-    }
-}
-
-/// Goes past a class, the `[` of which has been read.
-fn skip_class(chars: &mut std::iter::Peekable<std::str::CharIndices<'_>>) -> Option<()> {
-    if chars.peek().is_some_and(|next| next.1 == '^') {
-        chars.next();
-    }
-    if chars.peek().is_some_and(|next| next.1 == ']') {
-        chars.next();
-    }
-    let mut depth = 1;
-    while depth > 0 {
-        match chars.next()?.1 {
-            '\\' => {
-                chars.next()?;
-            }
-            '[' => depth += 1,
-            ']' => depth -= 1,
-            _ => {}
-        }
-    }
-    Some(())
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::check::{Check, Shape, fold_parts, regex, required_literals, shape};
+use super::check::{Check, Shape, fold_parts, regex, shape};
+use super::needles;
 use super::program::{Node, Program};
 use crate::detect::cidr::Cidr;
 use crate::detect::fold::{Glob, fold};
@@ -275,17 +276,13 @@ impl Builder {
                     (quick, predicate)
                 }
             }
-            Shape::Glob(parts, literal) => {
+            Shape::Glob(parts, needed) => {
                 let parts = if cased { parts } else { fold_parts(&parts) };
                 let text = format!("like{} {parts:?}", if cased { " cased" } else { "" });
                 let (late, predicate) = self.late(slot, text, Check::Glob { glob: Glob::new(&parts), cased });
-                match literal {
-                    Some((place, literal)) => {
-                        let (quick, _) = self.literal(slot, place, &literal);
-                        (self.tables.program.and(vec![quick, late]), predicate)
-                    }
-                    None => (late, predicate),
-                }
+                let mut all: Vec<u32> = needed.iter().map(|(place, literal)| self.literal(slot, *place, literal).0).collect();
+                all.push(late);
+                (self.tables.program.and(all), predicate)
             }
         };
         shown.push(predicate);
@@ -327,14 +324,13 @@ impl Builder {
                 let flags = [(*ignore_case, 'i'), (*multi_line, 'm'), (*dot_all, 's')];
                 let flags: String = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag).collect();
                 let (late, predicate) = self.late(slot, format!("re/{pattern}/{flags}"), Check::Regex(compiled));
-                match required_literals(pattern) {
-                    Some(literals) => {
-                        let quick = literals.iter().map(|literal| self.literal(slot, Place::Anywhere, literal).0).collect();
-                        let quick = self.tables.program.or(quick);
-                        (self.tables.program.and(vec![quick, late]), predicate)
-                    }
-                    None => (late, predicate),
+                let mut all = Vec::new();
+                for need in needles::of_regex(test) {
+                    let literals = need.iter().map(|literal| self.literal(slot, Place::Anywhere, literal).0).collect();
+                    all.push(self.tables.program.or(literals));
                 }
+                all.push(late);
+                (self.tables.program.and(all), predicate)
             }
             Test::FieldRef { other, place, cased } => {
                 let text = format!("{}{} field {}", place_name(*place), if *cased { " cased" } else { "" }, other.name());

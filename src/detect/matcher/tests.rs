@@ -112,26 +112,6 @@ fn numbers_networks_and_expressions() {
 }
 
 #[test]
-fn literals_of_expressions() {
-    use super::check::required_literals;
-    let check = |pattern: &str, literals: Option<&str>| {
-        assert_eq!(required_literals(pattern).map(|literals| literals.join(" ")).as_deref(), literals, "{pattern}");
-    };
-    check("curl\\s+http", Some("curl"));
-    check("/etc/(shadow|passwd)", Some("/etc/"));
-    check("ab?c|xyz", None);
-    check("abc|x[|]yz|(a|b)\\|def", Some("abc yz |def"));
-    check("(?i)ABC", Some("abc"));
-    check("(?x) a b c", None);
-    check("abc{2,3}d", Some("ab"));
-    check("[a-z]+\\.exe", Some(".exe"));
-    check("\\x41bcd", None);
-    check("[]abc]def", Some("def"));
-    check("abc+def", Some("abc"));
-    check("(abc)?de", Some("de"));
-}
-
-#[test]
 fn keywords() {
     let word = |words: &[&str], all| Selection::Keywords { words: words.iter().map(|word| pattern(word, Place::Whole)).collect(), all };
     let check = |words: &[&str], all, json: &str, expected| {

@@ -1,0 +1,79 @@
+//! The engine beside its nearest peer, rsigma, on the same bytes and rules, in one run: events per CPU second, medians of rounds in which every
+//! contender has its turn, and ratios within each round.
+//!
+//! `cargo run --release --manifest-path tests/bench/peers/Cargo.toml -- RULES.yml... CORPUS.ndjson [EVENTS]`: `match` with each file of rules.
+
+mod matching;
+
+use std::hint::black_box;
+
+/// CPU seconds of this thread so far, from `/proc`: neighbours do not count.
+fn cpu_s() -> f64 {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    schedstat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or_default() / 1e9
+}
+
+/// Rounds of a race; each contender's rate is the median of its rounds.
+const ROUNDS: usize = 5;
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of.get(of.len() / 2).copied().unwrap_or_default()
+}
+
+/// A contender: its name, how many of the events it is given a turn with, and one pass over so many.
+struct Contender<'c> {
+    name: String,
+    events: usize,
+    pass: Box<dyn FnMut(usize) -> usize + 'c>,
+}
+
+/// Events per CPU second, by contender and round.
+fn race(contenders: &mut [Contender<'_>]) -> Vec<Vec<f64>> {
+    let mut rates = vec![Vec::new(); contenders.len()];
+    for _ in 0..ROUNDS {
+        for (contender, rates) in contenders.iter_mut().zip(&mut rates) {
+            let (start, mut done) = (cpu_s(), 0);
+            let spent = loop {
+                black_box((contender.pass)(contender.events));
+                done += contender.events;
+                let spent = cpu_s() - start;
+                if spent > 0.25 {
+                    break spent;
+                }
+            };
+            rates.push(done as f64 / spent);
+        }
+    }
+    rates
+}
+
+/// Rates, and the shares of the first and the last contender within each round.
+fn show(contenders: &[Contender<'_>], rates: &[Vec<f64>]) {
+    let ratio = |of: &[f64], to: &[f64]| median(of.iter().zip(to).map(|(of, to)| of / to).collect());
+    let last = &rates[rates.len() - 1];
+    for (contender, of) in contenders.iter().zip(rates) {
+        println!(
+            "  {:<44} {:>10.0} events/s {:>7.1} % of the first {:>9.1} x the last",
+            contender.name,
+            median(of.clone()),
+            100.0 * ratio(of, &rates[0]),
+            ratio(of, last)
+        );
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (rules, rest): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|argument| argument.ends_with(".yml"));
+    let Some(corpus) = rest.first() else {
+        eprintln!("usage: bartizan-peers RULES.yml... CORPUS.ndjson [EVENTS]");
+        return;
+    };
+    let events = rest.get(1).and_then(|events| events.parse().ok()).unwrap_or(20_000);
+    let text = std::fs::read_to_string(corpus).expect("the corpus is a text file");
+    let lines: Vec<&str> = text.lines().take(events).collect();
+    for rules in rules {
+        matching::run(rules, &lines);
+    }
+}
