@@ -8,12 +8,16 @@
 //! `publish` calls them in the order of RELIABILITY: alerts at once, events now, the checkpoint with the next flush, then the commit to the source.
 
 mod drop;
+mod hearing;
 mod ledger;
 mod publish;
 mod read;
+mod view;
 mod work;
 
 pub use drop::{DropRule, Drops};
+pub use hearing::Skew;
 pub use ledger::{Counts, Ledger, Outcome};
 pub use publish::{Flow, FlowError, FlowSettings, Summary};
+pub use view::View;
 pub use work::{Batch, Worker, WorkerSettings};

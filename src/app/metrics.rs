@@ -2,15 +2,33 @@
 
 use std::fmt::Write as _;
 
-use crate::pipeline::Ledger;
+use crate::pipeline::{Ledger, View};
 use crate::store::catalog::{AlertFilter, Catalog};
 
 fn escape(label: &str) -> String {
     label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
+/// Rules that have a time of their own in the metrics, the first in the order of their files.
+const RULES_MAX: usize = 5_000;
+
+/// What the engine tells of itself.
+fn engine(view: &View, to: &mut String) {
+    to.push_str("# TYPE bartizan_rule_evaluated_up_to_seconds gauge\n# UNIT bartizan_rule_evaluated_up_to_seconds seconds\n");
+    to.push_str("# HELP bartizan_rule_evaluated_up_to_seconds Event time up to which a rule is judged, in the cluster that is farthest behind.\n");
+    for (rule, upto) in view.evaluated_up_to.iter().take(RULES_MAX) {
+        let _ = writeln!(to, "bartizan_rule_evaluated_up_to_seconds{{rule=\"{}\"}} {}", escape(rule), upto.millis().div_euclid(1000));
+    }
+    to.push_str("# TYPE bartizan_late_events counter\n# HELP bartizan_late_events Matching events that came after the lateness of their source.\n");
+    let _ = writeln!(to, "bartizan_late_events_total {}", view.stats.late);
+    to.push_str("# TYPE bartizan_clock_ahead_events counter\n# HELP bartizan_clock_ahead_events Events that count for their receipt: their clock ran ahead.\n");
+    for (source, skew) in &view.skews {
+        let _ = writeln!(to, "bartizan_clock_ahead_events_total{{source=\"{}\"}} {}", escape(&source.0), skew.events);
+    }
+}
+
 /// All metrics.
-pub(super) async fn render(ledger: &Ledger, catalog: &Catalog) -> String {
+pub(super) async fn render(ledger: &Ledger, catalog: &Catalog, view: &View) -> String {
     let mut to = String::new();
     to.push_str("# TYPE bartizan_records counter\n# HELP bartizan_records Records by how they ended.\n");
     let counts = ledger.counts();
@@ -40,6 +58,7 @@ pub(super) async fn render(ledger: &Ledger, catalog: &Catalog) -> String {
     }
     to.push_str("# TYPE bartizan_ledger_remainder gauge\n# HELP bartizan_ledger_remainder Records received and in no outcome yet; 0 when nothing is in flight.\n");
     let _ = writeln!(to, "bartizan_ledger_remainder {}", total.remainder());
+    engine(view, &mut to);
     to.push_str("# TYPE bartizan_alerts gauge\n# HELP bartizan_alerts Alerts in the catalog.\n");
     if let Ok(levels) = catalog.counts_by_level(&AlertFilter::default()).await {
         for (level, count) in levels {

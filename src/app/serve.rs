@@ -19,7 +19,7 @@ use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
 use crate::detect::rule::{LogSource, RuleSet};
 use crate::model::{Alert, Change, SourceId};
-use crate::pipeline::Ledger;
+use crate::pipeline::{Ledger, View};
 use crate::ports::{EventStore, Outbox, Source};
 use crate::source::spool::{self, Spool, SpoolError};
 use crate::store::catalog::Catalog;
@@ -86,6 +86,7 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
         sources: config.sources.clone(),
         rules: Arc::new(described(&rules)),
         catalog: Arc::clone(&stores.catalog),
+        view: flow.view(),
     });
     let limits = Limits {
         body_bytes_max: usize::try_from(config.server.body_bytes_max).unwrap_or(usize::MAX),
@@ -182,6 +183,7 @@ struct State {
     sources: Vec<SourceSettings>,
     rules: Arc<Vec<Value>>,
     catalog: Arc<Catalog>,
+    view: watch::Receiver<Arc<View>>,
 }
 
 #[async_trait]
@@ -226,7 +228,8 @@ impl Service for State {
     }
 
     async fn metrics(&self) -> String {
-        super::metrics::render(&self.ledger, &self.catalog).await
+        let view = Arc::clone(&self.view.borrow());
+        super::metrics::render(&self.ledger, &self.catalog, &view).await
     }
 
     fn rules(&self) -> Arc<Vec<Value>> {

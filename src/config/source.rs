@@ -28,6 +28,10 @@ pub struct SourceSettings {
     pub cluster_pattern: Option<String>,
     /// The kinds it may carry; empty: any.
     pub kinds: Vec<String>,
+    /// How much older than the latest event of this source one may be without being late, in seconds. Rules wait for it, and keep state for so long.
+    #[schemars(range(max = 604_800))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lateness_s: Option<u32>,
     /// Containers whose output counts as audit, Falco or flow: `NAMESPACE/POD: KIND`. Unset: the usual installations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workloads: Option<Vec<String>>,
@@ -133,7 +137,7 @@ pub(super) struct KindRow {
 }
 
 /// Keys that every source may have.
-pub(super) const SOURCE_COMMON: &[&str] = &["name", "kind", "cluster", "cluster_pattern", "kinds", "workloads"];
+pub(super) const SOURCE_COMMON: &[&str] = &["name", "kind", "cluster", "cluster_pattern", "kinds", "lateness_s", "workloads"];
 
 /// Every kind of source. To add one: a line here, and its defaults in `default.toml`.
 pub(super) const SOURCE_KINDS: &[KindRow] = &[

@@ -13,7 +13,7 @@ mod summary;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -21,8 +21,10 @@ use foldhash::fast::RandomState;
 use self::entry::Entry;
 use self::group::Group;
 use self::plan::Plan;
-use crate::model::{AlertId, ClusterId, Event, Finding, GroupKey, TenantId};
+use super::watermark::Horizons;
+use crate::model::{AlertId, ClusterId, Event, Finding, GroupKey, TenantId, Timestamp};
 
+pub(crate) use self::summary::CLOCK_AHEAD;
 pub use self::summary::{ENTITIES_MAX, EVENTS_MAX, STEPS_MAX};
 
 /// Groups that are weighed against each other when one has to go.
@@ -73,17 +75,28 @@ pub(crate) fn alert_id(tenant: &TenantId, cluster: &ClusterId, rule_id: &str, gr
     AlertId::of(&hasher)
 }
 
-/// One rule's groups.
-#[derive(Debug)]
-pub(crate) struct Correlator {
-    pub(crate) plan: Plan,
-    index: HashMap<Box<[u8]>, u32, RandomState>,
-    groups: Vec<Option<(Box<[u8]>, Group)>>,
-    free: Vec<u32>,
+/// What waits for time to come, in the groups of one place.
+#[derive(Debug, Default)]
+struct Lane {
     /// Every group once, by a time at or before its newest entry.
     queue: BinaryHeap<Reverse<(i64, u32)>>,
     /// When windows of groups close, for rules that wait for that.
     due: BinaryHeap<Reverse<(i64, u32)>>,
+}
+
+/// One rule's groups.
+#[derive(Debug)]
+pub(crate) struct Correlator {
+    pub(crate) plan: Plan,
+    /// Its place in the rule set.
+    pub(crate) rule: usize,
+    /// The class of its horizons.
+    class: usize,
+    index: HashMap<Box<[u8]>, u32, RandomState>,
+    groups: Vec<Option<(Box<[u8]>, Group)>>,
+    free: Vec<u32>,
+    /// By place: clusters are judged each by its own sources.
+    lanes: BTreeMap<u32, Lane>,
     dirty: Vec<u32>,
     /// Entries of all groups.
     entries: usize,
@@ -100,14 +113,16 @@ pub(crate) enum Admission {
 }
 
 impl Correlator {
-    pub(crate) fn new(plan: Plan) -> Self {
+    /// Of the rule of this number, which is judged by horizons of this class.
+    pub(crate) fn new(plan: Plan, rule: usize, class: usize) -> Self {
         Self {
             plan,
+            rule,
+            class,
             index: HashMap::default(),
             groups: Vec::new(),
             free: Vec::new(),
-            queue: BinaryHeap::new(),
-            due: BinaryHeap::new(),
+            lanes: BTreeMap::new(),
             dirty: Vec::new(),
             entries: 0,
             scratch: Vec::new(),
@@ -126,8 +141,18 @@ impl Correlator {
         self.plan.group(event, rule, &mut |name, value| key.push((Arc::clone(name), value.map(Arc::from)))).then_some(key)
     }
 
-    /// Finds the place of an event that matched the referred rule. `time` is that which it counts for.
-    pub(crate) fn admit(&mut self, event: &Event, rule: u16, time: i64) -> Admission {
+    /// Up to when windows have been judged in every cluster; `None` while nothing is known.
+    pub(crate) fn evaluated_up_to(&self, horizons: &Horizons) -> Option<Timestamp> {
+        horizons.least(self.class)
+    }
+
+    /// Up to when windows in this place have been judged, in nanoseconds: what comes for before that is late.
+    pub(crate) fn judged(&self, horizons: &Horizons, place: u32) -> i64 {
+        horizons.judged(self.class, place)
+    }
+
+    /// Finds the group of an event that matched the referred rule. `time` is that which it counts for, `place` that of its cluster.
+    pub(crate) fn admit(&mut self, event: &Event, rule: u16, time: i64, place: u32) -> Admission {
         let Self { plan, scratch, .. } = self;
         scratch.clear();
         let mut add = |bytes: &[u8]| {
@@ -150,8 +175,8 @@ impl Correlator {
             return if is_known { Admission::Ignored } else { Admission::Counts { group: *at, values } };
         }
         let Some(key) = self.group_key(event, rule) else { return Admission::Ignored };
-        let group = self.insert(Group::new(event.tenant.clone(), event.cluster.clone(), key));
-        self.queue.push(Reverse((time, group)));
+        let group = self.insert(Group::new(event.tenant.clone(), event.cluster.clone(), key, place));
+        self.lanes.entry(place).or_default().queue.push(Reverse((time, group)));
         Admission::Counts { group, values }
     }
 
@@ -192,7 +217,7 @@ impl Correlator {
             if !self.plan.closing.is_empty()
                 && let Some(oldest) = group.oldest()
             {
-                self.due.push(Reverse((oldest.saturating_add(self.plan.span), at)));
+                self.lanes.entry(group.place).or_default().due.push(Reverse((oldest.saturating_add(self.plan.span), at)));
             }
         }
         self.dirty = dirty;
@@ -205,15 +230,16 @@ impl Correlator {
 
     /// Takes the group that is idle longest off the queue, with its newest time.
     fn pop_stalest(&mut self) -> Option<(i64, u32)> {
-        while let Some(Reverse((time, at))) = self.queue.pop() {
+        loop {
+            let stalest = self.lanes.values_mut().filter(|lane| !lane.queue.is_empty()).max_by_key(|lane| lane.queue.peek().copied())?;
+            let Reverse((time, at)) = stalest.queue.pop()?;
             let Some(Some((_, group))) = self.groups.get(at as usize) else { continue };
             let newest = group.newest();
             if newest <= time {
                 return Some((newest, at));
             }
-            self.queue.push(Reverse((newest, at)));
+            stalest.queue.push(Reverse((newest, at)));
         }
-        None
     }
 
     /// Of the groups idle longest, the one that got least far goes: a flood of fresh groups does not push out one that is near its bound.
@@ -221,7 +247,11 @@ impl Correlator {
         let sample: Vec<(i64, u32)> = (0..EVICTION_SAMPLE).map_while(|_| self.pop_stalest()).collect();
         let len = |at: u32| self.groups.get(at as usize).and_then(Option::as_ref).map_or(0, |(_, group)| group.len());
         let Some(victim) = sample.iter().min_by_key(|(time, at)| (len(*at), *time, *at)).map(|(_, at)| *at) else { return false };
-        self.queue.extend(sample.into_iter().filter(|(_, at)| *at != victim).map(Reverse));
+        for (time, at) in sample.into_iter().filter(|(_, at)| *at != victim) {
+            if let Some(Some((_, group))) = self.groups.get(at as usize) {
+                self.lanes.entry(group.place).or_default().queue.push(Reverse((time, at)));
+            }
+        }
         if let (Some(Some((_, group))), Some(out)) = (self.groups.get_mut(victim as usize), out) {
             group.show_all(&self.plan, out);
         }
@@ -238,41 +268,63 @@ impl Correlator {
         }
     }
 
-    /// Time has come so far: judges windows that have closed, and lets go of entries before the horizon.
-    pub(crate) fn advance(&mut self, closed: i64, lateness: i64, out: &mut Vec<Finding>) {
-        self.close(closed, Some(out));
-        let reach = self.plan.bucket.saturating_add(self.plan.span.saturating_mul(2)).saturating_add(lateness);
-        let horizon = closed.saturating_add(lateness).saturating_sub(reach);
-        while self.queue.peek().is_some_and(|Reverse((time, _))| *time < horizon) {
-            let Some(Reverse((_, at))) = self.queue.pop() else { break };
+    /// Time has come so far: judges windows that have closed, and lets go of what no event can change any more.
+    pub(crate) fn advance(&mut self, horizons: &Horizons, out: &mut Vec<Finding>) {
+        let mut lanes = std::mem::take(&mut self.lanes);
+        for (place, lane) in &mut lanes {
+            let judged = horizons.judged(self.class, *place);
+            if judged != i64::MIN {
+                self.close((*place, lane), judged, Some(out));
+                self.expire(lane, judged);
+            }
+        }
+        lanes.retain(|_, lane| !lane.queue.is_empty() || !lane.due.is_empty());
+        self.lanes = lanes;
+    }
+
+    /// How long before what is judged entries are kept: an alert absorbs what lies a bucket and a span after its anchor, which stands in windows of a
+    /// span.
+    fn reach(&self) -> i64 {
+        self.plan.bucket.saturating_add(self.plan.span.saturating_mul(2))
+    }
+
+    fn expire(&mut self, lane: &mut Lane, judged: i64) {
+        let horizon = judged.saturating_sub(self.reach());
+        while lane.queue.peek().is_some_and(|Reverse((time, _))| *time < horizon) {
+            let Some(Reverse((_, at))) = lane.queue.pop() else { break };
             let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
             let before = group.len();
             let is_live = group.expire(&self.plan, horizon);
             self.entries = (self.entries + group.len()).saturating_sub(before);
             if is_live {
-                self.queue.push(Reverse((group.newest().max(horizon), at)));
+                lane.queue.push(Reverse((group.newest().max(horizon), at)));
             } else {
                 self.remove(at);
             }
         }
     }
 
-    fn close(&mut self, closed: i64, mut out: Option<&mut Vec<Finding>>) {
-        while self.due.peek().is_some_and(|Reverse((time, _))| *time <= closed) {
-            let Some(Reverse((time, at))) = self.due.pop() else { break };
-            while self.due.peek().is_some_and(|Reverse((_, other))| *other == at) {
-                self.due.pop();
+    fn close(&mut self, (place, lane): (u32, &mut Lane), judged: i64, mut out: Option<&mut Vec<Finding>>) {
+        while lane.due.peek().is_some_and(|Reverse((time, _))| *time <= judged) {
+            let Some(Reverse((time, at))) = lane.due.pop() else { break };
+            while lane.due.peek().is_some_and(|Reverse((_, other))| *other == at) {
+                lane.due.pop();
             }
-            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
-            if let Some(next) = group.close(&self.plan, &self.plan.header.id, closed, out.as_deref_mut()) {
-                self.due.push(Reverse((next.max(time.saturating_add(1)), at)));
+            // A group that has gone left its time behind, and another may stand where it stood.
+            let Some((_, group)) = self.groups.get_mut(at as usize).and_then(Option::as_mut).filter(|(_, group)| group.place == place) else { continue };
+            if let Some(next) = group.close(&self.plan, &self.plan.header.id, judged, out.as_deref_mut()) {
+                lane.due.push(Reverse((next.max(time.saturating_add(1)), at)));
             }
         }
     }
 
     /// The end of a finite replay: all windows close, and every alert comes out.
     pub(crate) fn finish(&mut self, out: &mut Vec<Finding>) {
-        self.close(i64::MAX, None);
+        let mut lanes = std::mem::take(&mut self.lanes);
+        for (place, lane) in &mut lanes {
+            self.close((*place, lane), i64::MAX, None);
+        }
+        self.lanes = lanes;
         for (_, group) in self.groups.iter_mut().flatten() {
             group.show_all(&self.plan, out);
         }

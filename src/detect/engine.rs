@@ -11,33 +11,26 @@ use std::sync::Arc;
 
 use super::correlate::entry::Entry;
 use super::correlate::plan::Plan;
-use super::correlate::{Admission, Correlator, alert_id};
+use super::correlate::{Admission, CLOCK_AHEAD, Correlator, alert_id};
 pub use super::correlate::{ENTITIES_MAX, EVENTS_MAX, Limits, STEPS_MAX};
 use super::matcher::{Matcher, Refused};
 use super::rule::{Body, LogSource, Piece, Rule, RuleSet};
+use super::watermark::{Horizons, Watermarks};
 use super::witness::Witness;
-use crate::model::{Duration, Event, FieldRef, Finding, Timestamp};
+use crate::model::{Duration, Event, FieldRef, Finding, Kinds, Timestamp};
 
 /// How far an event's clock may run ahead of ours. Past it the event counts for the time it was received.
 pub const FUTURE_MAX: Duration = Duration::minutes(5);
 
 /// How an engine runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct EngineSettings {
-    /// How much older than the watermark an event may be without being late. State is kept for so long.
-    pub lateness: Duration,
     /// A finite replay: nothing is too late, nothing is in the future, nothing expires; findings come out at the end.
     pub is_finite: bool,
     /// One finding for each event that matches a single rule, at once and whether it was seen before or not, instead of grouped ones.
     /// Correlations stay as they are.
     pub per_event: bool,
     pub limits: Limits,
-}
-
-impl Default for EngineSettings {
-    fn default() -> Self {
-        Self { lateness: Duration::minutes(10), is_finite: false, per_event: false, limits: Limits::default() }
-    }
 }
 
 /// What the engine counts.
@@ -57,6 +50,9 @@ pub struct EngineStats {
     pub late: u64,
     /// Matching events whose clock ran ahead and that count for the time they were received.
     pub clamped: u64,
+    /// By index of the rule: up to when it has been judged, in the cluster that is farthest behind; `None` while nothing is known, and for rules that
+    /// raise no alerts.
+    pub evaluated_up_to: Vec<Option<Timestamp>>,
 }
 
 /// Where matches of a rule go.
@@ -65,6 +61,13 @@ struct Feed {
     correlator: usize,
     /// Position among the rules that the correlation refers to.
     position: u16,
+}
+
+/// How far the clock of an event runs ahead of ours, if farther than one may: then it counts for the time it was received, or it would make
+/// everything else late.
+pub fn ahead(event: &Event) -> Option<Duration> {
+    let ahead = event.time.since(event.origin.received);
+    (ahead > FUTURE_MAX).then_some(ahead)
 }
 
 /// All rules in force, and their state.
@@ -79,7 +82,7 @@ pub struct Engine {
     /// By index of the rule: the fields that titles of its alerts name.
     wanted: Vec<Vec<FieldRef>>,
     refused: Vec<Refused>,
-    watermark: Option<Timestamp>,
+    horizons: Horizons,
     found: Vec<u32>,
     /// Places in the last batch of the events that a rule matched.
     matched: Vec<usize>,
@@ -93,12 +96,12 @@ impl Engine {
         let mut engine = Self {
             feeds: vec![Vec::new(); rules.rules.len()],
             wanted: vec![Vec::new(); rules.rules.len()],
-            stats: EngineStats { matches: vec![0; rules.rules.len()], ..EngineStats::default() },
+            stats: EngineStats { matches: vec![0; rules.rules.len()], evaluated_up_to: vec![None; rules.rules.len()], ..EngineStats::default() },
             settings,
             matcher,
             correlators: Vec::new(),
             refused: Vec::new(),
-            watermark: None,
+            horizons: Horizons::new(),
             found: Vec::new(),
             matched: Vec::new(),
             rules: Arc::clone(&rules),
@@ -132,6 +135,11 @@ impl Engine {
                 return Err(format!("it refers to `{}`, which cannot be run", other_rule.header.id));
             }
         }
+        let reads = referred.iter().fold(Kinds::NONE, |kinds, other| match self.rules.rules[*other].logsource {
+            LogSource::Kind(kind) => kinds.with(kind),
+            LogSource::Any | LogSource::NotApplicable(_) => Kinds::ALL,
+        });
+        let class = self.horizons.class(reads);
         let named = plan.title.iter().flat_map(|title| &title.0).filter_map(|piece| match piece {
             Piece::Field(field) => Some(field.clone()),
             Piece::Text(_) => None,
@@ -146,7 +154,7 @@ impl Engine {
         for (position, other) in (0..u16::MAX).zip(&referred) {
             self.feeds[*other].push(Feed { correlator: self.correlators.len(), position });
         }
-        self.correlators.push(Correlator::new(plan));
+        self.correlators.push(Correlator::new(plan, at, class));
         Ok(())
     }
 
@@ -184,21 +192,12 @@ impl Engine {
         &self.matched
     }
 
-    /// The time an event counts for, and whether it came late.
-    fn time_of(&mut self, event: &Event) -> (Timestamp, bool) {
-        if self.settings.is_finite {
-            return (event.time, false);
-        }
-        let is_ahead = event.time > event.origin.received.plus(FUTURE_MAX);
-        self.stats.clamped += u64::from(is_ahead);
-        let time = if is_ahead { event.origin.received } else { event.time };
-        let is_late = self.watermark.is_some_and(|watermark| time < watermark.minus(self.settings.lateness));
-        self.stats.late += u64::from(is_late);
-        (time, is_late)
-    }
-
     fn feed(&mut self, event: &Event, found: &[u32], out: &mut Vec<Finding>) {
-        let (time, is_late) = self.time_of(event);
+        let ahead = if self.settings.is_finite { None } else { ahead(event) };
+        let time = if ahead.is_some() { event.origin.received } else { event.time };
+        self.stats.clamped += u64::from(ahead.is_some());
+        let place = self.horizons.place(&event.tenant, &event.cluster);
+        let mut was_late = false;
         for rule in found {
             let rule = *rule as usize;
             self.stats.matches[rule] += 1;
@@ -206,17 +205,20 @@ impl Engine {
             for feed in 0..self.feeds[rule].len() {
                 let Feed { correlator: at, position } = self.feeds[rule][feed];
                 let is_single = matches!(self.correlators[at].plan.kind, super::correlate::plan::PlanKind::Single);
+                let is_late = time.nanos() < self.correlators[at].judged(&self.horizons, place);
+                was_late |= is_late;
                 if is_single && self.settings.per_event {
                     let witness = self.witness(&mut witness, event, rule, time);
-                    out.extend(self.lone(at, event, time, is_late, &witness));
+                    out.extend(self.lone(at, event, (time, is_late, ahead.is_some()), &witness));
                     continue;
                 }
-                let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos()) else { continue };
+                let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos(), place) else { continue };
                 let witness = self.witness(&mut witness, event, rule, time);
-                let entry = Entry { time: time.nanos(), id: event.id, act: event.act, rule: position, is_late, is_end: false, values, witness };
+                let entry = Entry { time: time.nanos(), id: event.id, act: event.act, rule: position, is_late, is_clamped: ahead.is_some(), is_end: false, values, witness };
                 self.correlators[at].push(group, entry);
             }
         }
+        self.stats.late += u64::from(was_late);
     }
 
     fn witness(&mut self, known: &mut Option<Arc<Witness>>, event: &Event, rule: usize, time: Timestamp) -> Arc<Witness> {
@@ -229,7 +231,7 @@ impl Engine {
     }
 
     /// A finding for one event alone.
-    fn lone(&self, at: usize, event: &Event, time: Timestamp, late: bool, witness: &Witness) -> Option<Finding> {
+    fn lone(&self, at: usize, event: &Event, (time, late, is_clamped): (Timestamp, bool, bool), witness: &Witness) -> Option<Finding> {
         let correlator = self.correlators.get(at)?;
         let plan = &correlator.plan;
         let group = correlator.group_key(event, 0)?;
@@ -253,21 +255,20 @@ impl Engine {
             entities,
             steps: vec![witness.step()],
             late,
-            evidence_gaps: Vec::new(),
+            evidence_gaps: is_clamped.then(|| CLOCK_AHEAD.to_owned()).into_iter().collect(),
             superseded_by: None,
         })
     }
 
-    /// The watermark of the sources has come so far; it never goes back. Judges windows that have closed (`lt`, `lte`, `eq`, `neq`)
-    /// once no event within the lateness can change them, and lets go of state that none can change. A finite replay ignores it.
-    pub fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Finding>) {
-        if self.settings.is_finite || self.watermark.is_some_and(|known| known >= watermark) {
+    /// Sources have come so far. Judges windows that have closed (`lt`, `lte`, `eq`, `neq`) once no event within the lateness can change them, and lets
+    /// go of state that none can change. A finite replay ignores it.
+    pub fn advance(&mut self, watermarks: &Watermarks, out: &mut Vec<Finding>) {
+        if self.settings.is_finite {
             return;
         }
-        self.watermark = Some(watermark);
-        let lateness = self.settings.lateness;
+        self.horizons.advance(watermarks);
         for correlator in &mut self.correlators {
-            correlator.advance(watermark.minus(lateness).nanos(), lateness.0, out);
+            correlator.advance(&self.horizons, out);
         }
     }
 
@@ -291,7 +292,12 @@ impl Engine {
     pub fn explain(&self, rule: usize) -> String {
         let Some(known) = self.rules.rules.get(rule) else { return format!("there is no rule {rule}\n") };
         let refused = self.refused.iter().find(|refused| refused.rule == rule).map(|refused| refused.reason.as_str());
-        super::explain::explain(&self.rules, known, refused, self.matcher.explain(rule))
+        let mut text = super::explain::explain(&self.rules, known, refused, self.matcher.explain(rule));
+        let correlator = self.correlators.iter().find(|correlator| correlator.rule == rule);
+        if let Some(upto) = correlator.and_then(|correlator| correlator.evaluated_up_to(&self.horizons)) {
+            text.push_str(&format!("evaluated up to {upto}\n"));
+        }
+        text
     }
 
     /// What was counted so far.
@@ -303,6 +309,7 @@ impl Engine {
             stats.groups_live += correlator.groups_live();
             stats.groups_evicted += correlator.losses.groups_evicted;
             stats.entries_dropped += correlator.losses.entries_dropped;
+            stats.evaluated_up_to[correlator.rule] = correlator.evaluated_up_to(&self.horizons);
         }
         stats
     }

@@ -28,6 +28,26 @@ impl Kinds {
         self.0 & asked != 0
     }
 
+    /// No kind at all.
+    pub const NONE: Self = Self(0);
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(self, kind: Kind) -> Self {
+        Self(self.0 | Self::only(kind).0)
+    }
+
+    /// What either allows.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether any kind is in both.
+    pub fn meet(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// What both allow.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

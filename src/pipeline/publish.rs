@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::ledger::{Ledger, Outcome};
 use super::read::read;
+use super::view::View;
 use super::work::{Batch, Worker};
 use crate::clock::Clock;
 use crate::model::{Alert, Change, Checkpoint, Envelope, Event, Finding, Position};
@@ -63,6 +64,7 @@ pub struct Flow {
     clock: Clock,
     settings: FlowSettings,
     on_change: Option<mpsc::Sender<(Alert, Change)>>,
+    view: watch::Sender<Arc<View>>,
     summary: Summary,
     /// Events appended since the last flush.
     waiting: usize,
@@ -98,6 +100,7 @@ impl Flow {
             clock,
             settings,
             on_change: None,
+            view: watch::Sender::default(),
             summary: Summary::default(),
             waiting: 0,
             reached: Checkpoint::default(),
@@ -111,6 +114,11 @@ impl Flow {
     pub fn on_change(mut self, to: mpsc::Sender<(Alert, Change)>) -> Self {
         self.on_change = Some(to);
         self
+    }
+
+    /// What the engine tells of itself, anew with every flush.
+    pub fn view(&self) -> watch::Receiver<Arc<View>> {
+        self.view.subscribe()
     }
 
     /// Runs until every source has ended, or `stop` says so and all that was read is durable.
@@ -264,7 +272,8 @@ impl Flow {
     /// Closes what time alone closes.
     async fn advance(&mut self) -> Result<(), FlowError> {
         let now = self.clock.now();
-        let (findings, silences) = self.on_worker(move |worker| (worker.advance(now), worker.silences(now))).await?;
+        let (findings, silences, view) = self.on_worker(move |worker| (worker.advance(now), worker.silences(now), worker.view())).await?;
+        self.view.send_replace(Arc::new(view));
         self.publish(findings).await?;
         for batch in silences {
             self.absorb(batch).await?;

@@ -8,7 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::drop::Drops;
+use super::hearing::Hearing;
 use super::ledger::{Ledger, Outcome};
+use super::view::View;
 use crate::decode::{DecodeLimits, Decoded, Decoder, Stream, emitter_of_path};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
 use crate::detect::engine::Engine;
@@ -16,9 +18,6 @@ use crate::model::{
     Duration, Envelope, Event, Finding, Form, Inflate, Kinds, Origin, Parser, PartitionId, Position, Record, Reject, SourceId, Timestamp, Wrapping,
 };
 use crate::normalize::{Names, Normalizer, RedactCounts, Redactor, Settings, SourceHealth, Workloads, normalize, quarantine};
-
-/// How far an event's clock may run ahead of ours before the watermark takes the time of receipt instead.
-const FUTURE_MAX: Duration = Duration::minutes(5);
 
 /// What sources may carry, and how long they hold back time.
 #[derive(Debug, Clone)]
@@ -29,6 +28,8 @@ pub struct WorkerSettings {
     pub workloads: BTreeMap<SourceId, Arc<Workloads>>,
     /// A source that has been silent for this long no longer holds back the watermark.
     pub idle_after: Duration,
+    /// How much older than the latest event of its source one may be without being late; for a source that is not named, 10 minutes.
+    pub lateness: BTreeMap<SourceId, Duration>,
     /// Rejects kept for a report; past it they are counted only.
     pub rejects_kept_max: usize,
     /// Names of members whose values are masked, besides those that are known to hold secrets.
@@ -50,6 +51,7 @@ impl Default for WorkerSettings {
             kinds: BTreeMap::new(),
             workloads: BTreeMap::new(),
             idle_after: Duration::minutes(5),
+            lateness: BTreeMap::new(),
             rejects_kept_max: 10_000,
             masked: Names::default(),
             drops: Drops::default(),
@@ -64,9 +66,7 @@ impl Default for WorkerSettings {
 /// What came of a source last.
 #[derive(Debug)]
 struct Heard {
-    /// The latest time of an event.
-    time: Timestamp,
-    /// When it came.
+    /// When the latest event came.
     at: Timestamp,
     origin: Arc<Origin>,
     /// It has been said that nothing comes any more.
@@ -93,6 +93,7 @@ pub struct Worker {
     /// Readers of payloads that come in pieces.
     streams: BTreeMap<PartitionId, (Arc<Origin>, Kinds, Stream)>,
     heard: BTreeMap<SourceId, Heard>,
+    hearing: Hearing,
     rejects: Vec<(Arc<Origin>, Reject)>,
 }
 
@@ -116,6 +117,7 @@ impl Worker {
             settings,
             streams: BTreeMap::new(),
             heard: BTreeMap::new(),
+            hearing: Hearing::default(),
             rejects: Vec::new(),
         }
     }
@@ -248,15 +250,14 @@ impl Worker {
     /// What the rules find in events that nobody has seen before.
     pub fn detect(&mut self, events: &[Event]) -> Vec<Finding> {
         for event in events.iter().filter(|event| !event.wrapped.is_own) {
-            let time = if event.time > event.origin.received.plus(FUTURE_MAX) { event.origin.received } else { event.time };
-            let new = || Heard { time, at: event.origin.received, origin: Arc::clone(&event.origin), is_silent: false };
+            let new = || Heard { at: event.origin.received, origin: Arc::clone(&event.origin), is_silent: false };
             let heard = self.heard.entry(event.origin.source.clone()).or_insert_with(new);
-            heard.time = heard.time.max(time);
             if event.origin.received > heard.at {
                 (heard.at, heard.is_silent) = (event.origin.received, false);
                 heard.origin = Arc::clone(&event.origin);
             }
         }
+        self.hearing.hear(events.iter().filter(|event| !event.wrapped.is_own));
         let mut findings = Vec::new();
         self.engine.process(events, &mut findings);
         findings
@@ -274,15 +275,17 @@ impl Worker {
         drop(self.detect(events));
     }
 
-    /// Closes what time alone closes: the watermark is the least of the sources that still speak.
+    /// Closes what time alone closes, each rule by the sources that it reads.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Finding> {
-        let speaking = self.heard.values().filter(|heard| now.since(heard.at) < self.settings.idle_after).map(|heard| heard.time);
-        let watermark = speaking.min().or_else(|| self.heard.values().map(|heard| heard.time).max());
+        let watermarks = self.hearing.watermarks(now, self.settings.idle_after, &self.settings.lateness);
         let mut findings = Vec::new();
-        if let Some(watermark) = watermark {
-            self.engine.advance(watermark, &mut findings);
-        }
+        self.engine.advance(&watermarks, &mut findings);
         findings
+    }
+
+    /// What the engine tells of itself by now.
+    pub fn view(&self) -> View {
+        View::of(&self.engine, self.hearing.skews())
     }
 
     /// Everything given out so far is durable.

@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     /// Position of the matching rule in the correlation.
     pub(crate) rule: u16,
     pub(crate) is_late: bool,
+    /// Its clock ran ahead: the time is that of its receipt.
+    pub(crate) is_clamped: bool,
     /// A qualifying window ends with it.
     pub(crate) is_end: bool,
     /// Hashes of the values that `value_count` counts.

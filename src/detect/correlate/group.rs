@@ -48,6 +48,8 @@ pub(super) struct Group {
     pub(super) tenant: TenantId,
     pub(super) cluster: ClusterId,
     pub(super) key: GroupKey,
+    /// The place of its cluster among the horizons.
+    pub(super) place: u32,
     pub(super) entries: Entries,
     pending: Vec<Entry>,
     /// Where the entry of an act stands, once there are many.
@@ -62,11 +64,12 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(tenant: TenantId, cluster: ClusterId, key: GroupKey) -> Self {
+    pub(super) fn new(tenant: TenantId, cluster: ClusterId, key: GroupKey, place: u32) -> Self {
         Self {
             tenant,
             cluster,
             key,
+            place,
             entries: Entries::new(),
             pending: Vec::new(),
             acts: None,

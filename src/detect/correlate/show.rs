@@ -50,7 +50,7 @@ impl Group {
             entities: summary.entities(),
             steps: summary.steps(),
             late: summary.is_late,
-            evidence_gaps: Vec::new(),
+            evidence_gaps: summary.evidence_gaps(),
             superseded_by,
         }
     }

@@ -20,6 +20,9 @@ pub const ENTITIES_MAX: usize = 100;
 /// Steps that an alert tells.
 pub const STEPS_MAX: usize = 20;
 
+/// Said of an alert to which an event contributes whose clock ran ahead.
+pub(crate) const CLOCK_AHEAD: &str = "the clock of an event ran more than 5 minutes ahead: it counts for the time it was received";
+
 /// Totals and the earliest evidence of one alert. What it says depends on the entries, not on the order they were added in.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
@@ -37,6 +40,7 @@ pub(super) struct Summary {
     /// Values of the title's fields, by piece, each from the earliest entry that has it.
     title: Vec<Option<(Key, Box<str>)>>,
     pub(super) is_late: bool,
+    pub(super) is_clamped: bool,
     /// Where an act can have several entries: the acts counted.
     acts: HashSet<ActId, RandomState>,
 }
@@ -65,6 +69,7 @@ impl Summary {
         self.last = if is_first { entry.time } else { self.last.max(entry.time) };
         self.count += u64::from(is_new_act);
         self.is_late |= entry.is_late;
+        self.is_clamped |= entry.is_clamped;
         let event = (entry.time, entry.id);
         insert_sorted(&mut self.events, EVENTS_MAX, |known| known.cmp(&event), event);
         for entity in &entry.witness.entities {
@@ -123,6 +128,11 @@ impl Summary {
         self.entities.iter().map(|entity| entity.as_ref().to_owned()).collect()
     }
 
+    /// What is known to be wrong with the evidence.
+    pub(super) fn evidence_gaps(&self) -> Vec<String> {
+        self.is_clamped.then(|| CLOCK_AHEAD.to_owned()).into_iter().collect()
+    }
+
     pub(super) fn title(&self, plan: &Plan) -> String {
         let Some(template) = &plan.title else { return plan.plain_title().to_owned() };
         title::fill(template, |name| {
@@ -134,7 +144,7 @@ impl Summary {
     /// A number that changes whenever the content does; never 0.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = FixedState::default().build_hasher();
-        (self.count, self.first, self.last, self.is_late, &self.events).hash(&mut hasher);
+        (self.count, self.first, self.last, self.is_late, self.is_clamped, &self.events).hash(&mut hasher);
         self.entities.hash(&mut hasher);
         self.earliest.iter().chain(&self.others).for_each(|(key, _)| key.hash(&mut hasher));
         hasher.finish() | 1

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::rule::{Body, Comparison, CorrelationKind, Rule, RuleSet};
+use crate::detect::watermark::Watermarks;
 use crate::detect::sample::{TEN, correlation, event, of_act, set, simple};
 use crate::model::{AlertId, Duration, Event, EventId, FieldRef, Finding, Timestamp};
 
@@ -161,13 +162,12 @@ fn chain(rows: &[Row], rule: usize, after: i64, used: &mut Vec<EventId>, rules: 
 
 /// Runs batches and keeps the last word on each alert that is not superseded.
 fn run(set: &Arc<RuleSet>, events: &[Event], batch: usize, is_finite: bool) -> BTreeMap<AlertId, Finding> {
-    let settings = EngineSettings { is_finite, lateness: Duration::hours(1000), ..EngineSettings::default() };
-    let mut engine = Engine::new(Arc::clone(set), settings);
+    let mut engine = Engine::new(Arc::clone(set), EngineSettings { is_finite, ..EngineSettings::default() });
     assert_eq!(engine.refused(), []);
     let mut out = Vec::new();
     for batch in events.chunks(batch) {
         engine.process(batch, &mut out);
-        engine.advance(batch[0].time, &mut out);
+        engine.advance(&Watermarks::everywhere(batch[0].time, Duration::hours(1000)), &mut out);
     }
     if is_finite {
         assert!(out.is_empty());
@@ -277,14 +277,14 @@ proptest! {
             let is_temporal = matches!(kind, Some(CorrelationKind::Temporal | CorrelationKind::TemporalOrdered));
             let bounds = [(Comparison::Gte, least as f64)];
             let set = spanning(span, kind, &referred, if is_temporal { &[] } else { &bounds });
-            let mut engine = Engine::new(Arc::clone(&set), EngineSettings { lateness: Duration::seconds(120), ..EngineSettings::default() });
+            let mut engine = Engine::new(Arc::clone(&set), EngineSettings::default());
             let mut out = Vec::new();
             let mut watermark = i64::MIN;
             for batch in rows.chunks(batch) {
                 let events: Vec<Event> = batch.iter().map(|(_, event)| event.clone()).collect();
                 engine.process(&events, &mut out);
                 watermark = batch.iter().map(|(_, event)| event.time.nanos()).fold(watermark, i64::max);
-                engine.advance(Timestamp::from_nanos(watermark), &mut out);
+                engine.advance(&Watermarks::everywhere(Timestamp::from_nanos(watermark), Duration::seconds(120)), &mut out);
             }
             let mut last: BTreeMap<AlertId, Finding> = BTreeMap::new();
             for finding in out {
@@ -353,10 +353,10 @@ fn windows_are_half_open() {
 fn fewer_than_fires_once_the_window_has_passed() {
     let check = |bounds: &[(Comparison, f64)], times: &[i64], watermark: i64, expected: &[&str]| {
         let set = rules(Some(CorrelationKind::EventCount), &[0], bounds);
-        let mut engine = Engine::new(Arc::clone(&set), EngineSettings { lateness: Duration::seconds(10), ..EngineSettings::default() });
+        let mut engine = Engine::new(Arc::clone(&set), EngineSettings::default());
         let mut out = feed(&mut engine, times);
         assert_eq!(told(&out), [] as [&str; 0]);
-        engine.advance(Timestamp::from_nanos(TEN + watermark * SECOND), &mut out);
+        engine.advance(&Watermarks::everywhere(Timestamp::from_nanos(TEN + watermark * SECOND), Duration::seconds(10)), &mut out);
         assert_eq!(told(&out), expected, "{times:?} at {watermark}");
         let mut replay = Engine::new(set, EngineSettings { is_finite: true, ..EngineSettings::default() });
         let mut out = feed(&mut replay, times);
@@ -397,7 +397,7 @@ fn state_is_bounded_and_expires() {
     let before = out.len();
     engine.process(&[event("f0", 200 * SECOND, r#"{"r0":1,"u":"one"}"#)], &mut out);
     assert_eq!(out.len(), before);
-    engine.advance(Timestamp::from_nanos(TEN + 2 * 3600 * SECOND), &mut out);
+    engine.advance(&Watermarks::everywhere(Timestamp::from_nanos(TEN + 2 * 3600 * SECOND), Duration::minutes(10)), &mut out);
     assert_eq!(engine.stats().groups_live, 0);
 }
 

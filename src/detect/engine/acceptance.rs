@@ -29,7 +29,7 @@ fn check(events: &[Event], expected: &[&str]) {
     let mut out = Vec::new();
     for event in events {
         engine.process(std::slice::from_ref(event), &mut out);
-        engine.advance(event.time.min(event.origin.received), &mut out);
+        engine.advance(&Watermarks::everywhere(event.time.min(event.origin.received), Duration::minutes(10)), &mut out);
     }
     let mut last: BTreeMap<_, &Finding> = BTreeMap::new();
     out.iter().for_each(|finding| {
@@ -63,6 +63,16 @@ fn a_clock_two_hours_ahead() {
     check(&[at("exec", 0), at("exec", 10), received(at("shell", 7200), 15), at("exec", 20)], &["count x4"]);
     let with_fast = [at("shell", 0), received(at("egress", 7215), 15), at("shell", 10), at("shell", 20)];
     check(&with_fast, &["count x4"]);
+}
+
+#[test]
+fn an_alert_says_that_a_clock_ran_ahead() {
+    let mut engine = Engine::new(rules(), EngineSettings::default());
+    let mut out = Vec::new();
+    engine.process(&[at("exec", 0), at("exec", 10), at("exec", 20)], &mut out);
+    engine.process(&[received(at("shell", 7200), 15)], &mut out);
+    let gaps: Vec<usize> = out.iter().map(|finding| finding.evidence_gaps.len()).collect();
+    assert_eq!((gaps, engine.stats().clamped), (vec![0, 1], 1));
 }
 
 #[test]
@@ -184,7 +194,7 @@ fn what_is_unchanged_is_not_put_out_again() {
     engine.process(&events, &mut out);
     assert_eq!(out.len(), 1);
     engine.process(&events, &mut out);
-    engine.advance(Timestamp::from_nanos(TEN + 100 * SECOND), &mut out);
+    engine.advance(&Watermarks::everywhere(Timestamp::from_nanos(TEN + 100 * SECOND), Duration::minutes(10)), &mut out);
     assert_eq!(out.len(), 1);
     engine.process(&[at("exec", -30)], &mut out);
     assert_eq!(out.iter().map(|finding| finding.count).collect::<Vec<_>>(), [4, 5]);

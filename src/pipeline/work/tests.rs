@@ -102,3 +102,39 @@ fn a_source_that_falls_silent_is_told_of_once() {
     assert_eq!(silent(&mut worker, 660).len(), 1);
     assert_eq!(ledger.total().records, 4);
 }
+
+/// Events as `source cluster seconds received`; then up to when a rule over everything is judged, at this time.
+fn judged(events: &[&str], now: i64, expected: Option<i64>) {
+    let at = |second: i64| Timestamp::from_seconds(second);
+    let mut rule = r#"{title: t, id: 5a8e2c9a-6b6f-4f9e-9d0a-3f1f6a0a7e11, status: test, level: low, logsource: {product: kubernetes, service: audit}, detection: {s: {verb: x}, condition: s}}"#.to_owned();
+    rule.push('\n');
+    let (rules, problems) = crate::detect::sigma::parse(&[("r.yml".into(), rule)], &crate::detect::sigma::Settings::default());
+    assert!(problems.is_empty(), "{problems:?}");
+    let settings = WorkerSettings { lateness: [(SourceId::from("slow"), Duration::hours(3))].into(), ..WorkerSettings::default() };
+    let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+    let mut worker = Worker::new(engine, Arc::new(Ledger::default()), Arc::new(Codec), settings);
+    for (number, event) in events.iter().enumerate() {
+        let words: Vec<&str> = event.split(' ').collect();
+        let time = at(words[2].parse().unwrap());
+        let record = format!(r#"{{"auditID":"{number}","verb":"get","stage":"ResponseComplete","stageTimestamp":"{time}"}}"#);
+        let mut envelope = envelope(&record, "o", Form::Whole, Kinds::ALL);
+        let origin = Origin { source: words[0].into(), cluster: words[1].parse().unwrap(), received: at(words[3].parse().unwrap()), ..(*envelope.origin).clone() };
+        envelope.origin = Arc::new(origin);
+        let events = worker.decode(&envelope).events;
+        assert_eq!(events.iter().map(|event| event.time).collect::<Vec<_>>(), [time]);
+        worker.detect(&events);
+    }
+    worker.advance(at(now));
+    assert_eq!(worker.view().evaluated_up_to.first().map(|(_, upto)| *upto), expected.map(at), "{events:?} at {now}");
+}
+
+#[test]
+fn a_rule_is_judged_by_what_was_heard_in_its_clusters() {
+    judged(&[], 0, None);
+    judged(&["push a 100000 100001"], 100_002, Some(99_400));
+    judged(&["push a 100000 100001", "slow a 99000 100001"], 100_002, Some(88_200));
+    // The slow source has been idle for long: its next object still comes within its lateness.
+    judged(&["slow a 90000 90001", "push a 100000 100001"], 100_002, Some(89_200));
+    // A clock a year ahead moves nothing on.
+    judged(&["push a 31636000 100001"], 100_002, Some(99_401));
+}

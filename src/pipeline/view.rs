@@ -1,0 +1,26 @@
+//! What the engine tells of itself, for those who watch it.
+
+use std::collections::BTreeMap;
+
+use super::hearing::Skew;
+use crate::detect::engine::{Engine, EngineStats};
+use crate::model::{SourceId, Timestamp};
+
+/// As of the last flush.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    pub stats: EngineStats,
+    /// Up to when each rule has been judged in the cluster that is farthest behind, by id, for rules that know.
+    pub evaluated_up_to: Vec<(String, Timestamp)>,
+    /// Sources whose clocks have run ahead.
+    pub skews: BTreeMap<SourceId, Skew>,
+}
+
+impl View {
+    pub(super) fn of(engine: &Engine, skews: &BTreeMap<SourceId, Skew>) -> Self {
+        let stats = engine.stats();
+        let rules = engine.rules().rules.iter().zip(&stats.evaluated_up_to);
+        let evaluated_up_to = rules.filter_map(|(rule, upto)| Some((rule.header.id.clone(), (*upto)?))).collect();
+        Self { stats, evaluated_up_to, skews: skews.clone() }
+    }
+}
