@@ -135,9 +135,8 @@ pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past:
             workloads.insert(SourceId::from(source.name.as_str()), Arc::new(listed));
         }
     }
-    let lateness = config.sources.iter().filter_map(|source| {
-        Some((SourceId::from(source.name.as_str()), Duration::seconds(i64::from(source.lateness_s?))))
-    });
+    let lateness =
+        config.sources.iter().filter_map(|source| Some((SourceId::from(source.name.as_str()), Duration::seconds(i64::from(source.lateness_s?)))));
     let lateness = lateness.collect();
     let silent_after = if is_finite { Duration::seconds(0) } else { Duration::seconds(i64::from(config.detect.silent_after_s)) };
     let settings = WorkerSettings {

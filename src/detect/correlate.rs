@@ -311,7 +311,9 @@ impl Correlator {
                 lane.due.pop();
             }
             // A group that has gone left its time behind, and another may stand where it stood.
-            let Some((_, group)) = self.groups.get_mut(at as usize).and_then(Option::as_mut).filter(|(_, group)| group.place == place) else { continue };
+            let Some((_, group)) = self.groups.get_mut(at as usize).and_then(Option::as_mut).filter(|(_, group)| group.place == place) else {
+                continue;
+            };
             if let Some(next) = group.close(&self.plan, &self.plan.header.id, judged, out.as_deref_mut()) {
                 lane.due.push(Reverse((next.max(time.saturating_add(1)), at)));
             }

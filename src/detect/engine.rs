@@ -214,7 +214,17 @@ impl Engine {
                 }
                 let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos(), place) else { continue };
                 let witness = self.witness(&mut witness, event, rule, time);
-                let entry = Entry { time: time.nanos(), id: event.id, act: event.act, rule: position, is_late, is_clamped: ahead.is_some(), is_end: false, values, witness };
+                let entry = Entry {
+                    time: time.nanos(),
+                    id: event.id,
+                    act: event.act,
+                    rule: position,
+                    is_late,
+                    is_clamped: ahead.is_some(),
+                    is_end: false,
+                    values,
+                    witness,
+                };
                 self.correlators[at].push(group, entry);
             }
         }

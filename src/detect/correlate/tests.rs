@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::rule::{Body, Comparison, CorrelationKind, Rule, RuleSet};
-use crate::detect::watermark::Watermarks;
 use crate::detect::sample::{TEN, correlation, event, of_act, set, simple};
+use crate::detect::watermark::Watermarks;
 use crate::model::{AlertId, Duration, Event, EventId, FieldRef, Finding, Timestamp};
 
 /// An event in short: seconds after 10:00, the rules it matches (bits), its act and a value.

@@ -118,7 +118,12 @@ fn judged(events: &[&str], now: i64, expected: Option<i64>) {
         let time = at(words[2].parse().unwrap());
         let record = format!(r#"{{"auditID":"{number}","verb":"get","stage":"ResponseComplete","stageTimestamp":"{time}"}}"#);
         let mut envelope = envelope(&record, "o", Form::Whole, Kinds::ALL);
-        let origin = Origin { source: words[0].into(), cluster: words[1].parse().unwrap(), received: at(words[3].parse().unwrap()), ..(*envelope.origin).clone() };
+        let origin = Origin {
+            source: words[0].into(),
+            cluster: words[1].parse().unwrap(),
+            received: at(words[3].parse().unwrap()),
+            ..(*envelope.origin).clone()
+        };
         envelope.origin = Arc::new(origin);
         let events = worker.decode(&envelope).events;
         assert_eq!(events.iter().map(|event| event.time).collect::<Vec<_>>(), [time]);
