@@ -11,6 +11,8 @@ mod access;
 mod answers;
 mod check;
 mod compile;
+mod element;
+mod necessary;
 mod needles;
 mod program;
 #[cfg(test)]
@@ -336,6 +338,9 @@ fn guess(predicate: &Predicate) -> f64 {
 }
 
 fn holds_late(tables: &Tables, predicate: &Predicate, event: &Event, folded: &mut String, other: &mut String) -> bool {
+    if let Check::Elements(elements) = &predicate.check {
+        return elements.holds(&event.doc, folded);
+    }
     let values_max = if matches!(predicate.check, Check::SameAs { .. }) { FIELDREF_VALUES_MAX } else { usize::MAX };
     let (mut holds, mut values) = (false, 0);
     each_value(tables, predicate.slot, event, &mut |_, value| {
@@ -387,6 +392,10 @@ fn value_holds(predicate: &Predicate, value: Value<'_>, event: &Event, folded: &
 }
 
 fn first_holding(tables: &Tables, predicate: &Predicate, event: &Event, folded: &mut String, other: &mut String) -> Option<(String, String)> {
+    if let Check::Elements(elements) = &predicate.check {
+        let field = tables.slots[predicate.slot as usize].field.as_ref().map_or("", FieldRef::name);
+        return elements.find(&event.doc, folded).map(|element| (field.to_owned(), cut(element.text(&event.doc), VALUE_BYTES_MAX).to_owned()));
+    }
     let mut found: Option<(Option<usize>, Value<'_>)> = None;
     each_value(tables, predicate.slot, event, &mut |leaf, value| {
         if found.is_none() && value_holds(predicate, value, event, folded, other) {

@@ -157,6 +157,29 @@ pub enum Test {
         place: Place,
         cased: bool,
     },
+    /// The field is a list, and its elements are looked at one by one.
+    Elements(Box<Elements>),
+}
+
+/// What must hold of elements of a list. Its fields are named from the record down, and mean those of the element.
+#[derive(Debug, Clone)]
+pub struct Elements {
+    pub each: Each,
+    /// Without filters, keywords and comparisons of fields.
+    pub detection: Detection,
+}
+
+/// Of which elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Each {
+    /// At least one.
+    Any,
+    /// Every one, of at least one.
+    All,
+    /// Every one; also of none, or of no list.
+    AllOrEmpty,
+    /// The one at this place, from 0.
+    At(usize),
 }
 
 /// Where in a value a pattern stands.

@@ -7,6 +7,7 @@ mod condition;
 mod correlation;
 mod diagnostic;
 mod document;
+mod element;
 mod encode;
 mod filter;
 mod link;

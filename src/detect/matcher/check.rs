@@ -2,6 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
+use super::element::Elements;
 use super::needles;
 use crate::detect::cidr::{Cidr, address};
 use crate::detect::fold::{Glob, fold, fold_into, number, parts_of, stands};
@@ -36,6 +37,8 @@ pub(super) enum Check {
         place: Place,
         cased: bool,
     },
+    /// Asked of the record, not of a value.
+    Elements(Box<Elements>),
 }
 
 /// What a pattern comes down to.
@@ -95,7 +98,7 @@ fn time(text: &str) -> Option<Timestamp> {
 }
 
 impl Check {
-    /// Whether the value passes. `scratch` is only lent. Comparison with another field is not decided here.
+    /// Whether the value passes. `scratch` is only lent. Comparison with another field, and elements of a list, are not decided here.
     pub(super) fn holds(&self, value: Value<'_>, scratch: &mut String) -> bool {
         let is_null = value.kind == ValueKind::Null;
         match self {
@@ -122,7 +125,7 @@ impl Check {
             Self::Time(part, op, bound) => time(value.text).is_some_and(|time| op.holds(time.part(*part) as f64, *bound)),
             Self::Cidr(cidr) => address(value.text).is_some_and(|address| cidr.contains(address)),
             Self::Regex(regex) => regex.is_match(value.text),
-            Self::SameAs { .. } => false,
+            Self::SameAs { .. } | Self::Elements(_) => false,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::check::{Check, Shape, fold_parts, regex, shape};
+use super::element::Elements;
 use super::needles;
 use super::program::{Node, Program};
 use crate::detect::cidr::Cidr;
@@ -79,7 +80,7 @@ pub(super) struct Tables {
 /// Builds [`Tables`], rule by rule.
 #[derive(Debug)]
 pub(super) struct Builder {
-    tables: Tables,
+    pub(super) tables: Tables,
     slots: HashMap<FieldRef, u32>,
     known: HashMap<(u32, Box<str>), u32>,
     /// Filters and their nodes: one for all the rules of a filter.
@@ -204,7 +205,7 @@ impl Builder {
         self.text(KEYWORDS, &anywhere, false, shown)
     }
 
-    fn item(&mut self, item: &Item, shown: &mut Vec<u32>) -> Result<u32, String> {
+    pub(super) fn item(&mut self, item: &Item, shown: &mut Vec<u32>) -> Result<u32, String> {
         let slot = self.slot(&item.field);
         let mut hidden = Vec::new();
         let shown = if item.negated { &mut hidden } else { shown };
@@ -335,6 +336,13 @@ impl Builder {
             Test::FieldRef { other, place, cased } => {
                 let text = format!("{}{} field {}", place_name(*place), if *cased { " cased" } else { "" }, other.name());
                 self.late(slot, text, Check::SameAs { other: other.clone(), place: *place, cased: *cased })
+            }
+            Test::Elements(elements) => {
+                let field = self.tables.slots[slot as usize].field.clone().ok_or("words have no elements")?;
+                let (compiled, text) = Elements::new(&field, elements)?;
+                let necessary = self.necessary(elements)?;
+                let (late, predicate) = self.late(slot, text, Check::Elements(Box::new(compiled)));
+                (self.tables.program.and(necessary.into_iter().chain([late]).collect()), predicate)
             }
         };
         shown.push(predicate);

@@ -72,13 +72,15 @@ pub(super) struct Scope<'a> {
     /// The rule is for systems that are not read here: names under reserved roots are its own.
     pub(super) is_foreign: bool,
     pub(super) errors: usize,
+    /// The lists whose elements are looked at, from the outermost: names are those of the innermost's elements.
+    pub(super) within: Vec<String>,
     shown: usize,
     out: &'a mut Vec<Diagnostic>,
 }
 
 impl<'a> Scope<'a> {
     pub(super) fn new(settings: &'a Settings, file: &Arc<str>, out: &'a mut Vec<Diagnostic>) -> Self {
-        Self { settings, file: Arc::clone(file), rule: None, is_foreign: false, errors: 0, shown: 0, out }
+        Self { settings, file: Arc::clone(file), rule: None, is_foreign: false, errors: 0, within: Vec::new(), shown: 0, out }
     }
 
     /// Records a problem that refuses the rule. An empty help is none.
@@ -108,14 +110,9 @@ impl<'a> Scope<'a> {
             self.error(at, "field-too-long", format!("a field name of {} bytes; {FIELD_BYTES_MAX} are read", name.len()), "");
             return None;
         }
-        if ["[any]", "[all]", "[none]"].iter().any(|scope| name.contains(scope)) {
-            self.error(
-                at,
-                "unsupported-array-scope",
-                format!("array scopes such as in `{name}` are not supported yet"),
-                "without a scope any element of a list may match",
-            );
-            return None;
+        if let Some(list) = self.within.last() {
+            let full = if name == "." { format!("raw.{list}") } else { format!("raw.{list}.{name}") };
+            return FieldRef::parse(&full).ok();
         }
         let mapped = self.settings.field_mappings.get(name).map_or(name, String::as_str);
         match FieldRef::parse(mapped) {

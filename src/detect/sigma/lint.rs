@@ -2,7 +2,9 @@
 
 use super::diagnostic::closest;
 use super::{Diagnostic, Severity};
-use crate::detect::rule::{Body, Comparison, Condition, CorrelationKind, Detection, Item, LogSource, Part, Piece, Rule, RuleSet, Selection, Test};
+use crate::detect::rule::{
+    Body, Comparison, Condition, CorrelationKind, Detection, Each, Item, LogSource, Part, Piece, Rule, RuleSet, Selection, Test,
+};
 use crate::model::{FieldRef, Kind};
 
 #[cfg(test)]
@@ -214,7 +216,11 @@ fn asks_for_something(condition: &Condition, asks: &[bool]) -> bool {
 
 /// Whether a selection needs a field to be there.
 fn is_positive(selection: &Selection) -> bool {
-    let is_absence = |test: &Test| matches!(test, Test::Null | Test::Exists(false));
+    let is_absence = |test: &Test| match test {
+        Test::Null | Test::Exists(false) => true,
+        Test::Elements(elements) => elements.each == Each::AllOrEmpty,
+        _ => false,
+    };
     match selection {
         Selection::Keywords { .. } => true,
         Selection::Any(of) => of.iter().all(is_positive),

@@ -2,6 +2,7 @@
 
 use super::condition;
 use super::diagnostic::Scope;
+use super::element;
 use super::modifier::Modifiers;
 use super::value;
 use super::yaml::{Entry, Mark, Node, Yaml};
@@ -95,7 +96,7 @@ fn conditions(scope: &mut Scope<'_>, node: &Node, names: &[&str]) -> Option<Cond
 }
 
 /// Reads one selection: a map, a list of maps, or words.
-fn selection(scope: &mut Scope<'_>, node: &Node) -> Option<Selection> {
+pub(super) fn selection(scope: &mut Scope<'_>, node: &Node) -> Option<Selection> {
     match &node.value {
         Yaml::Map(entries) => map(scope, node, entries),
         Yaml::List(nodes) => {
@@ -146,7 +147,7 @@ fn map(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Selectio
         };
         return Some(Selection::Keywords { words: keywords(scope, words)?, all: true });
     }
-    let read: Vec<Option<Vec<Item>>> = entries.iter().map(|entry| item(scope, entry)).collect();
+    let read: Vec<Option<Vec<Item>>> = entries.iter().map(|entry| item(scope, &entry.key, entry.at, &entry.value)).collect();
     let items: Vec<Item> = read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
     if items.iter().map(|item| item.tests.len()).sum::<usize>() > TESTS_MAX {
         scope.error(
@@ -161,6 +162,10 @@ fn map(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Selectio
 }
 
 fn keywords(scope: &mut Scope<'_>, nodes: Vec<&Node>) -> Option<Vec<Pattern>> {
+    if let (false, Some(node)) = (scope.within.is_empty(), nodes.first()) {
+        scope.error(node.at, "bad-keywords", "words are looked for in whole events, not in an element", "name a field of the element");
+        return None;
+    }
     let mut words = Vec::with_capacity(nodes.len());
     for node in nodes {
         match node.spelled() {
@@ -183,18 +188,21 @@ fn keywords(scope: &mut Scope<'_>, nodes: Vec<&Node>) -> Option<Vec<Pattern>> {
 }
 
 /// Reads `field|modifiers: values`. It becomes more than one item where every value must hold and a value has variants.
-fn item(scope: &mut Scope<'_>, entry: &Entry) -> Option<Vec<Item>> {
-    let mut names = entry.key.split('|');
-    let name = names.next().unwrap_or_default();
-    let modifiers = Modifiers::parse(scope, entry.at, names);
-    let field = scope.field(entry.at, name);
+pub(super) fn item(scope: &mut Scope<'_>, key: &str, at: Mark, value: &Node) -> Option<Vec<Item>> {
+    if let Some(selector) = element::selector(key) {
+        return element::item(scope, &selector, at, value).map(|item| vec![item]);
+    }
+    let mut names = key.split('|');
+    let name = element::plain(names.next().unwrap_or_default());
+    let modifiers = Modifiers::parse(scope, at, names);
+    let field = scope.field(at, &name);
     let (modifiers, field) = (modifiers?, field?);
-    let nodes = match &entry.value.value {
+    let nodes = match &value.value {
         Yaml::List(nodes) => nodes.as_slice(),
-        _ => std::slice::from_ref(&entry.value),
+        _ => std::slice::from_ref(value),
     };
     if nodes.is_empty() {
-        scope.error(entry.value.at, "bad-value", format!("`{}` has no values", entry.key), "give a value; null is for fields that are missing");
+        scope.error(value.at, "bad-value", format!("`{key}` has no values"), "give a value; null is for fields that are missing");
         return None;
     }
     let read: Vec<Option<Vec<_>>> = nodes.iter().map(|node| value::tests(scope, node, &modifiers)).collect();
@@ -204,12 +212,8 @@ fn item(scope: &mut Scope<'_>, entry: &Entry) -> Option<Vec<Item>> {
     // `|all|neq` has to stay one item: it says that not all of them hold.
     if all && variants.iter().any(|tests| tests.len() != 1) {
         if negated {
-            scope.error(
-                entry.at,
-                "modifier-conflict",
-                "`all` and `neq` cannot go together with values that have variants",
-                "use `not` in the condition",
-            );
+            let message = "`all` and `neq` cannot go together with values that have variants";
+            scope.error(at, "modifier-conflict", message, "use `not` in the condition");
             return None;
         }
         return Some(variants.into_iter().map(|tests| Item { field: field.clone(), tests, all: false, negated }).collect());

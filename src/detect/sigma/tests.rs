@@ -70,6 +70,10 @@ fn show_test(test: &Test) -> String {
         Test::Cidr { text } => format!("in {text}"),
         Test::Exists(exists) => if *exists { "exists" } else { "missing" }.to_owned(),
         Test::Null => "null".to_owned(),
+        Test::Elements(elements) => {
+            let selections: Vec<String> = elements.detection.selections.iter().map(|(_, selection)| show_selection(selection)).collect();
+            format!("[{:?}]({})", elements.each, selections.join(" / "))
+        }
         Test::FieldRef { other, place, cased } => format!("{}field {} {place:?}", if *cased { "cased " } else { "" }, other.name()),
     }
 }
@@ -144,7 +148,7 @@ fn values() {
         ("[]", "empty-selection: the selection is empty"),
         ("", "empty-selection: the selection is empty"),
         ("{k8s.nam: a}", "unknown-field: unknown field `k8s.nam`: did you mean `k8s.name`? (a native key of that name is `raw.k8s.nam`)"),
-        ("{'f[any].g': a}", "unsupported-array-scope: array scopes such as in `f[any].g` are not supported yet"),
+        ("{'f[any].g': a}", "f [Any](f.g 'a')"),
     ] {
         check(selection, expected);
     }

@@ -88,6 +88,10 @@ pub(super) fn tests(scope: &mut Scope<'_>, node: &Node, modifiers: &Modifiers) -
             }
         },
         modifier::Test::FieldRef => {
+            if !scope.within.is_empty() {
+                scope.error(node.at, "bad-array-scope", "`fieldref` cannot stand in an array scope", "compare the fields without a scope");
+                return None;
+            }
             let Some(name) = node.text() else {
                 scope.error(node.at, "bad-value", format!("`fieldref` takes the name of a field, and this is {}", node.kind()), "");
                 return None;
