@@ -87,6 +87,7 @@ pub fn parse(files: &[(Arc<str>, String)], settings: &Settings) -> (RuleSet, Vec
         if documents.is_empty() {
             scope.warning(start, "empty-file", "the file has no rule", "");
         }
+        let mut is_completed = false;
         for (lines_before, document) in documents {
             let mut scope = Scope::new(settings, file, &mut out);
             if drafts.len() + filters.len() >= settings.rules_max {
@@ -94,7 +95,7 @@ pub fn parse(files: &[(Arc<str>, String)], settings: &Settings) -> (RuleSet, Vec
                 scope.error(Mark { line: lines_before + 1, column: 1 }, "too-many-rules", message, "load fewer");
                 break 'files;
             }
-            match document::read(&mut scope, document, lines_before) {
+            match document::read(&mut scope, document, lines_before, &mut is_completed) {
                 Read::Rule(draft) => drafts.push(*draft),
                 Read::Filter(draft) => filters.push(*draft),
                 Read::Refused(names) => refused.extend(names),

@@ -56,8 +56,8 @@ pub(super) enum Read {
     Nothing,
 }
 
-/// Reads a document.
-pub(super) fn read(scope: &mut Scope<'_>, document: &str, lines_before: usize) -> Read {
+/// Reads a document. `is_completed` says that an `action` document stands before it in its file, whose keys it was to have; it is kept up.
+pub(super) fn read(scope: &mut Scope<'_>, document: &str, lines_before: usize, is_completed: &mut bool) -> Read {
     let node = match yaml::parse(document, lines_before, DOCUMENT_BYTES_MAX) {
         Ok(Some(node)) if !matches!(node.value, Yaml::Null) => node,
         Ok(_) => return Read::Nothing,
@@ -72,6 +72,16 @@ pub(super) fn read(scope: &mut Scope<'_>, document: &str, lines_before: usize) -
     };
     let names: Vec<String> = ["id", "name"].iter().filter_map(|key| node.get(key)?.spelled().map(str::to_owned)).collect();
     scope.rule = node.get("id").or_else(|| node.get("title")).and_then(Node::spelled).map(str::to_owned);
+    if let Some(action) = node.get("action") {
+        *is_completed = true;
+        scope.error(action.at, "unsupported-action", "`action` documents are no longer part of Sigma", "write each rule out");
+        return Read::Refused(names);
+    }
+    if *is_completed && node.get("title").is_none() {
+        let message = "the document was to be completed by an `action` document, which is no longer part of Sigma";
+        scope.error(node.at, "unsupported-action", message, "write each rule out");
+        return Read::Refused(names);
+    }
     if let Some(body) = node.get("filter") {
         return match filter(scope, &node, body, entries) {
             Some(draft) if scope.errors == 0 => Read::Filter(Box::new(draft)),
@@ -99,10 +109,6 @@ fn filter(scope: &mut Scope<'_>, node: &Node, body: &Node, entries: &[Entry]) ->
 
 fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> {
     keys(scope, entries);
-    if let Some(action) = node.get("action") {
-        scope.error(action.at, "unsupported-action", "`action` documents are no longer part of Sigma", "write each rule out");
-        return None;
-    }
     let source = logsource::read(scope, node.get("logsource"));
     scope.is_foreign = matches!(source, Some((LogSource::NotApplicable(_), _)));
     if scope.is_foreign
@@ -114,7 +120,13 @@ fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> 
     let title = title(scope, node);
     let level = level(scope, node);
     let extras = node.get("bartizan").map_or_else(|| Some((Extras::default(), None)), |node| extras(scope, node));
-    let (body, correlated) = match (node.get("detection"), node.get("correlation")) {
+    let mut correlation = node.get("correlation");
+    if let Some(remark) = correlation.filter(|remark| node.get("detection").is_some() && remark.text().is_some()) {
+        let message = "`correlation` is a text beside a detection: a remark, which correlates nothing";
+        scope.warning(remark.at, "legacy-correlation", message, "a correlation is a document of its own");
+        correlation = None;
+    }
+    let (body, correlated) = match (node.get("detection"), correlation) {
         (Some(detection), None) => (selection::detection(scope, detection, "detection").map(Body::Single), None),
         (None, Some(correlation)) => match correlation::read(scope, correlation) {
             Some((correlation, unresolved)) => (Some(Body::Correlation(correlation)), Some(unresolved)),
@@ -235,6 +247,9 @@ fn status(scope: &mut Scope<'_>, node: &Node) -> Option<String> {
     let text = status.spelled().unwrap_or_default();
     if !STATUSES.contains(&text) {
         scope.warning(status.at, "bad-status", format!("`{}` is no status", text.escape_debug()), suggest(text, &STATUSES));
+    }
+    if text == "unsupported" {
+        scope.warning(status.at, "unsupported-status", "the rule says of itself that it cannot be used as it is", "see its description");
     }
     Some(text.to_owned())
 }

@@ -205,6 +205,10 @@ pub(super) fn item(scope: &mut Scope<'_>, key: &str, at: Mark, value: &Node) -> 
         scope.error(value.at, "bad-value", format!("`{key}` has no values"), "give a value; null is for fields that are missing");
         return None;
     }
+    if let Some(null) = nodes.iter().find(|node| nodes.len() > 1 && matches!(node.value, Yaml::Null)) {
+        let message = "null stands in a list, where the specification has it alone; a field that is missing or null passes";
+        scope.warning(null.at, "null-in-list", message, "give it a map of its own in a list of maps");
+    }
     let read: Vec<Option<Vec<_>>> = nodes.iter().map(|node| value::tests(scope, node, &modifiers)).collect();
     let variants: Vec<Vec<_>> = read.into_iter().collect::<Option<_>>()?;
     let negated = modifiers.negated;

@@ -85,6 +85,21 @@ fn problems_have_a_place_and_help() {
         ("title: t\nid: a\nlevel: low\n".to_owned(), "1:1 error missing-detection: the rule has neither `detection` nor `correlation`"),
         (with("falsepositive: [x]\n"), "4:1 warning unknown-key: unknown key `falsepositive` is ignored"),
         (with("status: finished\n"), "4:9 warning bad-status: `finished` is no status"),
+        (with("status: unsupported\n"), "4:9 warning unsupported-status: the rule says of itself that it cannot be used as it is"),
+        (
+            with("correlation: high\n"),
+            "4:14 warning legacy-correlation: `correlation` is a text beside a detection: a remark, which correlates nothing",
+        ),
+        (
+            format!("{HEAD}detection: {{s: {{f: [a, null]}}, condition: s}}\n"),
+            "4:24 warning null-in-list: null stands in a list, where the specification has it alone; a field that is missing or null passes",
+        ),
+        (
+            format!("action: global\ntitle: t\n---\n{DETECTION}---\naction: reset\n"),
+            "1:9 error unsupported-action: `action` documents are no longer part of Sigma\n\
+             4:1 error unsupported-action: the document was to be completed by an `action` document, which is no longer part of Sigma\n\
+             8:9 error unsupported-action: `action` documents are no longer part of Sigma",
+        ),
         (with("action: global\n"), "4:9 error unsupported-action: `action` documents are no longer part of Sigma"),
         (with("bartizan: {titel: x}\n"), "4:12 error unknown-key: unknown key `titel` in bartizan"),
         (with("bartizan: {title: 'a {b'}\n"), "4:22 error bad-template: a `{` in the title is never closed"),
