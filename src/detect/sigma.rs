@@ -3,6 +3,7 @@
 //! A rule that is broken does not stop the others, and nothing that is not understood is passed over: an unknown modifier,
 //! correlation key or field under a reserved root refuses its rule with file, line, column and what would be right.
 
+mod alias;
 mod condition;
 mod correlation;
 mod diagnostic;

@@ -11,6 +11,7 @@ mod kinds;
 mod live_s3;
 mod ocsf;
 mod parity;
+mod public_rules;
 mod reading;
 mod samples;
 mod secrets;

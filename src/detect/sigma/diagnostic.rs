@@ -71,6 +71,8 @@ pub(super) struct Scope<'a> {
     pub(super) rule: Option<String>,
     /// The rule is for systems that are not read here: names under reserved roots are its own.
     pub(super) is_foreign: bool,
+    /// The rule is for Kubernetes, of whose events some rules write names that none has.
+    pub(super) has_aliases: bool,
     pub(super) errors: usize,
     /// The lists whose elements are looked at, from the outermost: names are those of the innermost's elements.
     pub(super) within: Vec<String>,
@@ -80,7 +82,7 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(super) fn new(settings: &'a Settings, file: &Arc<str>, out: &'a mut Vec<Diagnostic>) -> Self {
-        Self { settings, file: Arc::clone(file), rule: None, is_foreign: false, errors: 0, within: Vec::new(), shown: 0, out }
+        Self { settings, file: Arc::clone(file), rule: None, is_foreign: false, has_aliases: false, errors: 0, within: Vec::new(), shown: 0, out }
     }
 
     /// Records a problem that refuses the rule. An empty help is none.
@@ -92,6 +94,11 @@ impl<'a> Scope<'a> {
     /// Records a problem that the rule survives.
     pub(super) fn warning(&mut self, at: Mark, code: &'static str, message: impl Into<String>, help: impl Into<String>) {
         self.push(Severity::Warning, at, code, message.into(), help.into());
+    }
+
+    /// Records something worth knowing.
+    pub(super) fn note(&mut self, at: Mark, code: &'static str, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Note, at, code, message.into(), help.into());
     }
 
     fn push(&mut self, severity: Severity, at: Mark, code: &'static str, message: String, help: String) {

@@ -103,6 +103,7 @@ fn filter(scope: &mut Scope<'_>, node: &Node, body: &Node, entries: &[Entry]) ->
     let (source, written) = logsource::read(scope, node.get("logsource"))?;
     // Every Kubernetes log is meant where no service is named, so the audit log is.
     scope.is_foreign = matches!(source, LogSource::NotApplicable(_)) && !written.is_kubernetes();
+    scope.has_aliases = written.is_kubernetes();
     let title = title(scope, node)?;
     filter::read(scope, node, body, &title, written)
 }
@@ -117,6 +118,7 @@ fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> 
     {
         scope.warning(written.at, "inapplicable-logsource", "of Kubernetes only the audit log is read", "add `service: audit`");
     }
+    scope.has_aliases = source.as_ref().is_some_and(|(_, written)| written.is_kubernetes());
     let title = title(scope, node);
     let level = level(scope, node);
     let extras = node.get("bartizan").map_or_else(|| Some((Extras::default(), None)), |node| extras(scope, node));

@@ -1,5 +1,6 @@
 //! What stands under `detection:` into selections and their condition.
 
+use super::alias;
 use super::condition;
 use super::diagnostic::Scope;
 use super::element;
@@ -195,12 +196,13 @@ pub(super) fn item(scope: &mut Scope<'_>, key: &str, at: Mark, value: &Node) -> 
     let mut names = key.split('|');
     let name = element::plain(names.next().unwrap_or_default());
     let modifiers = Modifiers::parse(scope, at, names);
-    let field = scope.field(at, &name);
-    let (modifiers, field) = (modifiers?, field?);
     let nodes = match &value.value {
         Yaml::List(nodes) => nodes.as_slice(),
         _ => std::slice::from_ref(value),
     };
+    let name = alias::name(scope, at, &name, nodes);
+    let field = scope.field(at, name);
+    let (modifiers, field) = (modifiers?, field?);
     if nodes.is_empty() {
         scope.error(value.at, "bad-value", format!("`{key}` has no values"), "give a value; null is for fields that are missing");
         return None;
@@ -210,7 +212,8 @@ pub(super) fn item(scope: &mut Scope<'_>, key: &str, at: Mark, value: &Node) -> 
         scope.warning(null.at, "null-in-list", message, "give it a map of its own in a list of maps");
     }
     let read: Vec<Option<Vec<_>>> = nodes.iter().map(|node| value::tests(scope, node, &modifiers)).collect();
-    let variants: Vec<Vec<_>> = read.into_iter().collect::<Option<_>>()?;
+    let mut variants: Vec<Vec<_>> = read.into_iter().collect::<Option<_>>()?;
+    variants.iter_mut().for_each(|tests| alias::values(scope, at, field.name(), tests));
     let negated = modifiers.negated;
     let all = modifiers.all && variants.len() > 1;
     // `|all|neq` has to stay one item: it says that not all of them hold.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::detect::rule::{Body, Comparison, Condition, Item, LogSource, Part, Pattern, Piece, Place, Rule, Selection, Test};
 
+mod aliases;
 mod correlations;
 mod filters;
 mod heads;

@@ -25,7 +25,7 @@ fn what_a_reviewer_would_say() {
     check("  a: {verb|neq: get}\n  b: {user.uid|exists: false}\n  condition: a or b\n", &["only-negations"]);
     check("  a: {verb|neq: get}\n  b: {verb: x}\n  c: {verb: y}\n  condition: 2 of them\n", &[]);
     check("  a: {verb|neq: get}\n  b: {verb: x}\n  c: {verb: null}\n  condition: 2 of them\n", &["only-negations"]);
-    check("  a: {hostPath: x, objectRef.name: y, raw.verb: z}\n  condition: a\n", &["strange-field"]);
+    check("  a: {hostPort: x, objectRef.name: y, raw.verb: z}\n  condition: a\n", &["strange-field"]);
     check("  a: {verb: create, objectRef.subresource: exec}\n  condition: a\n", &["exec-verb"]);
     check("  a: {verb: [get, create], objectRef.subresource: exec}\n  condition: a\n", &[]);
 }
