@@ -39,6 +39,8 @@ pub struct EngineStats {
     pub events: u64,
     /// Matching events, by index of the rule.
     pub matches: Vec<u64>,
+    /// Events that lack what the rule is about (a body, the rest of a record that was cut), so that it could not be decided, by index of the rule.
+    pub unknown: Vec<u64>,
     /// Conditions evaluated.
     pub evaluations: u64,
     /// Rules that nothing leads to: evaluated on every event of their kind.
@@ -314,6 +316,7 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         let mut stats = self.stats.clone();
         stats.evaluations = self.matcher.evaluations();
+        stats.unknown = self.matcher.unknown().to_vec();
         stats.always_evaluated = self.matcher.always().count();
         for correlator in &self.correlators {
             stats.groups_live += correlator.groups_live();

@@ -17,12 +17,14 @@ mod needles;
 mod program;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use std::fmt::Write as _;
 
 use self::answers::{Live, Memo};
 use self::check::Check;
 use self::compile::{Builder, KEYWORDS, Predicate, Tables, kind_bit};
+use self::unknown::{Lack, Unknown};
 use super::fold::{cut, fold_into, stands};
 use super::prefilter::Bits;
 use super::rule::RuleSet;
@@ -87,6 +89,7 @@ pub struct Matcher {
     learn_at: u64,
     learn_every: u64,
     evaluations: u64,
+    unknown: Unknown,
 }
 
 impl Matcher {
@@ -109,6 +112,7 @@ impl Matcher {
         };
         let mut matcher = Self {
             hits: vec![0; tables.predicates.len()],
+            unknown: Unknown::new(&tables, set.rules.len()),
             tables,
             routes: Routes::default(),
             scratch,
@@ -167,8 +171,32 @@ impl Matcher {
             }
         }
         out.sort_unstable();
+        if let Some(lack) = self.unknown.lack(event) {
+            self.count_unknown(event, lack);
+        }
         if self.events >= self.learn_at {
             self.learn();
+        }
+    }
+
+    /// Events for which a rule could not be decided, by index of the rule.
+    pub fn unknown(&self) -> &[u64] {
+        &self.unknown.counts
+    }
+
+    /// Judges the rules that read what the event lacks and that all else about it leads to.
+    fn count_unknown(&mut self, event: &Event, lack: Lack) {
+        let Self { tables, scratch, unknown, events, .. } = self;
+        unknown.gather(&scratch.bits.touched, *events);
+        for at in 0..unknown.candidates.len() {
+            let rule = &tables.rules[unknown.candidates[at] as usize];
+            if rule.kinds & kind_bit(event.kind) == 0 {
+                continue;
+            }
+            let hides = |predicate: u32| unknown.hides(lack, tables, predicate, event);
+            if tables.program.judge(rule.node, &mut Live::new(tables, scratch, event), &hides).is_none() {
+                unknown.counts[rule.rule as usize] += 1;
+            }
         }
     }
 
@@ -256,7 +284,7 @@ impl Matcher {
     }
 
     fn route(&mut self) {
-        let Self { tables, hits, observed, .. } = self;
+        let Self { tables, hits, observed, unknown, .. } = self;
         // A guess first (a predicate that many rules share, or of few letters, is a common one), then the share of events it held for.
         let cost = |predicate: u32| {
             let guess = guess(&tables.predicates[predicate as usize]);
@@ -283,6 +311,7 @@ impl Matcher {
             routes.rules.extend(rules);
         }
         routes.starts.push(u32::try_from(routes.rules.len()).unwrap_or(u32::MAX));
+        unknown.route(tables, &cost);
         self.routes = routes;
     }
 

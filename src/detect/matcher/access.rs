@@ -3,7 +3,7 @@
 use super::program::{Node, Program};
 
 /// The cost at which a set is no better than looking at every event.
-const COST_HOPELESS: f64 = 1e12;
+pub(super) const COST_HOPELESS: f64 = 1e12;
 
 /// The rarest set for a node, by the sum of the frequencies of its members. `None`: the node can hold with no predicate set.
 pub(super) fn rarest(program: &Program, node: u32, cost: &dyn Fn(u32) -> f64) -> Option<(f64, Vec<u32>)> {

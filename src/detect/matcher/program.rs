@@ -140,6 +140,40 @@ impl Program {
         }
     }
 
+    /// As [`Program::eval`], where a predicate that does not hold may be hidden: `None` is what hangs on those.
+    pub(super) fn judge(&self, at: u32, of: &mut impl Answers, hides: &impl Fn(u32) -> bool) -> Option<bool> {
+        let known = |holds: bool, predicate: u32| (holds || !hides(predicate)).then_some(holds);
+        match self.node(at) {
+            Node::Quick(predicate) => known(of.quick(predicate), predicate),
+            Node::Late(predicate) => known(of.late(predicate), predicate),
+            Node::Not(inner) => self.judge(inner, of, hides).map(|holds| !holds),
+            Node::Shared(inner, _) => self.judge(inner, of, hides),
+            Node::And(range) => self.count(range, of, hides, range.1),
+            Node::Or(range) => self.count(range, of, hides, 1),
+            Node::AtLeast(count, range) => self.count(range, of, hides, count),
+        }
+    }
+
+    /// Whether so many of the children hold.
+    fn count(&self, range: (u32, u32), of: &mut impl Answers, hides: &impl Fn(u32) -> bool, wanted: u32) -> Option<bool> {
+        let (mut held, mut hidden, mut left) = (0, 0, range.1);
+        for child in self.children(range) {
+            match self.judge(*child, of, hides) {
+                Some(true) => held += 1,
+                Some(false) => {}
+                None => hidden += 1,
+            }
+            left -= 1;
+            if held >= wanted || held + hidden + left < wanted {
+                break;
+            }
+        }
+        if held >= wanted {
+            return Some(true);
+        }
+        (held + hidden + left < wanted).then_some(false)
+    }
+
     /// Predicates below a node, in the order of the tree.
     pub(super) fn predicates(&self, at: u32, out: &mut Vec<u32>) {
         match self.node(at) {
