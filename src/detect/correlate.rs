@@ -8,6 +8,7 @@ mod group;
 mod insert;
 pub(crate) mod plan;
 mod show;
+mod stored;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use self::plan::Plan;
 use super::watermark::Horizons;
 use crate::model::{AlertId, ClusterId, Event, Finding, GroupKey, TenantId, Timestamp};
 
+pub(crate) use self::stored::skip_group;
 pub(crate) use self::summary::CLOCK_AHEAD;
 pub use self::summary::{ENTITIES_MAX, EVENTS_MAX, STEPS_MAX};
 
@@ -284,7 +286,7 @@ impl Correlator {
 
     /// How long before what is judged entries are kept: an alert absorbs what lies a bucket and a span after its anchor, which stands in windows of a
     /// span.
-    fn reach(&self) -> i64 {
+    pub(crate) fn reach(&self) -> i64 {
         self.plan.bucket.saturating_add(self.plan.span.saturating_mul(2))
     }
 

@@ -5,14 +5,22 @@
 
 #[cfg(test)]
 mod acceptance;
+#[cfg(test)]
+mod restart;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use self::state::{Cold, Restore};
 use super::correlate::entry::Entry;
 use super::correlate::plan::Plan;
 use super::correlate::{Admission, CLOCK_AHEAD, Correlator, alert_id};
 pub use super::correlate::{ENTITIES_MAX, EVENTS_MAX, Limits, STEPS_MAX};
+use super::identity::{Identity, identities};
+pub use super::journal::Damaged;
+use super::journal::Journal;
+pub use super::key::ValueKey;
 use super::matcher::{Matcher, Refused};
 use super::rule::{Body, LogSource, Piece, Rule, RuleSet};
 use super::watermark::{Horizons, Watermarks};
@@ -30,6 +38,10 @@ pub struct EngineSettings {
     /// One finding for each event that matches a single rule, at once and whether it was seen before or not, instead of grouped ones.
     /// Correlations stay as they are.
     pub per_event: bool,
+    /// What the windows take in is told by [`Engine::take_journal`], for the windows to come back after a restart.
+    pub keeps_journal: bool,
+    /// Under which distinct values are counted. A journal brings its own.
+    pub key: ValueKey,
     pub limits: Limits,
 }
 
@@ -79,6 +91,13 @@ pub struct Engine {
     settings: EngineSettings,
     matcher: Matcher,
     correlators: Vec<Correlator>,
+    /// By correlator: what its rule means.
+    identities: Vec<Identity>,
+    journal: Option<Journal>,
+    /// By correlator: whether it takes part, while not all do.
+    only: Option<Vec<bool>>,
+    /// What comes is of the past: in time, whenever it comes.
+    is_warming: bool,
     /// By index of the rule.
     feeds: Vec<Vec<Feed>>,
     /// By index of the rule: the fields that titles of its alerts name.
@@ -99,22 +118,28 @@ impl Engine {
             feeds: vec![Vec::new(); rules.rules.len()],
             wanted: vec![Vec::new(); rules.rules.len()],
             stats: EngineStats { matches: vec![0; rules.rules.len()], evaluated_up_to: vec![None; rules.rules.len()], ..EngineStats::default() },
+            journal: settings.keeps_journal.then(Journal::default),
             settings,
             matcher,
             correlators: Vec::new(),
+            identities: Vec::new(),
+            only: None,
+            is_warming: false,
             refused: Vec::new(),
             horizons: Horizons::new(),
             found: Vec::new(),
             matched: Vec::new(),
             rules: Arc::clone(&rules),
         };
+        let meanings = identities(&rules);
         for (at, rule) in rules.rules.iter().enumerate() {
             let is_out = matches!(rule.logsource, LogSource::NotApplicable(_)) || rule.is_silent || refused.iter().any(|refused| refused.rule == at);
             if is_out {
                 continue;
             }
-            if let Err(reason) = engine.add(at, rule, &refused) {
-                refused.push(Refused { rule: at, reason });
+            match engine.add(at, rule, &refused) {
+                Ok(()) => engine.identities.extend(meanings.get(at)),
+                Err(reason) => refused.push(Refused { rule: at, reason }),
             }
         }
         refused.sort_by_key(|refused| refused.rule);
@@ -123,7 +148,7 @@ impl Engine {
     }
 
     fn add(&mut self, at: usize, rule: &Rule, refused: &[Refused]) -> Result<(), String> {
-        let plan = Plan::new(rule)?;
+        let plan = Plan::new(rule, &self.settings.key)?;
         let referred: Vec<usize> = match &rule.body {
             Body::Single(_) => vec![at],
             Body::Correlation(correlation) => correlation.rules.clone(),
@@ -165,6 +190,11 @@ impl Engine {
         &self.rules
     }
 
+    /// How it runs.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
     /// Rules that are not run, and why.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
@@ -187,6 +217,9 @@ impl Engine {
         for correlator in &mut self.correlators {
             correlator.settle(&self.settings.limits, (!is_finite).then_some(&mut *out));
         }
+        if let Some(journal) = &mut self.journal {
+            journal.settle();
+        }
     }
 
     /// Which events of the last batch any rule matched, by their places in it, in order. Each is evidence, now or of an alert to come.
@@ -206,8 +239,11 @@ impl Engine {
             let mut witness: Option<Arc<Witness>> = None;
             for feed in 0..self.feeds[rule].len() {
                 let Feed { correlator: at, position } = self.feeds[rule][feed];
+                if self.only.as_ref().is_some_and(|only| !only[at]) {
+                    continue;
+                }
                 let is_single = matches!(self.correlators[at].plan.kind, super::correlate::plan::PlanKind::Single);
-                let is_late = time.nanos() < self.correlators[at].judged(&self.horizons, place);
+                let is_late = !self.is_warming && time.nanos() < self.correlators[at].judged(&self.horizons, place);
                 was_late |= is_late;
                 if is_single && self.settings.per_event {
                     let witness = self.witness(&mut witness, event, rule, time);
@@ -227,6 +263,11 @@ impl Engine {
                     values,
                     witness,
                 };
+                if let Some(journal) = &mut self.journal
+                    && let Some(whose) = self.correlators[at].whose(group)
+                {
+                    journal.entry(at, whose, &entry);
+                }
                 self.correlators[at].push(group, entry);
             }
         }
@@ -279,6 +320,9 @@ impl Engine {
             return;
         }
         self.horizons.advance(watermarks);
+        if let Some(journal) = &mut self.journal {
+            journal.advance(&mut self.horizons);
+        }
         for correlator in &mut self.correlators {
             correlator.advance(&self.horizons, out);
         }

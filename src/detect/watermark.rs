@@ -4,6 +4,7 @@
 //! hour holds back neither another cluster nor a rule that reads none of it. A source that is idle holds back no time, but what it brings next is still
 //! allowed its lateness.
 
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +56,8 @@ pub(super) struct Horizons {
     classes: Vec<Kinds>,
     /// By class, then by place; `i64::MIN` while nothing is known.
     judged: Vec<Vec<i64>>,
+    /// What of it the journal has been told.
+    told: Vec<Vec<i64>>,
     /// By class: the least of the places that any source carries these kinds from.
     least: Vec<Option<Timestamp>>,
 }
@@ -62,7 +65,7 @@ pub(super) struct Horizons {
 impl Horizons {
     /// Of rules that read these kinds; a class is a place in the list.
     pub(super) fn new() -> Self {
-        Self { places: HashMap::default(), last: None, classes: Vec::new(), judged: Vec::new(), least: Vec::new() }
+        Self { places: HashMap::default(), last: None, classes: Vec::new(), judged: Vec::new(), told: Vec::new(), least: Vec::new() }
     }
 
     /// The class of rules that read these kinds.

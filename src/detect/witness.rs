@@ -1,5 +1,7 @@
 //! What is kept of a matching event: enough for alerts, and little enough that its document can go.
 
+mod bytes;
+
 use std::sync::Arc;
 
 use super::fold::cut;

@@ -190,7 +190,7 @@ pub const RESERVED_ROOTS: &[&str] = &[
 ];
 
 /// A field that a rule, a query or a template names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum FieldRef {
     /// A normalised field.
     Fact(Field),
@@ -200,6 +200,16 @@ pub enum FieldRef {
         name: Box<str>,
         paths: Box<[Path]>,
     },
+}
+
+/// Paths are hashes of this process: what is shown is the same in every one.
+impl std::fmt::Debug for FieldRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fact(field) => f.debug_tuple("Fact").field(field).finish(),
+            Self::Native { name, .. } => f.debug_tuple("Native").field(name).finish(),
+        }
+    }
 }
 
 impl FieldRef {

@@ -7,6 +7,8 @@
 //! An entry that comes last in order extends the last alert; another is worked in where it stands (`insert`), if what it can change is
 //! near; else the alerts from its place on are computed anew, once a batch.
 
+mod bytes;
+
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;

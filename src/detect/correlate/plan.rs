@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::detect::fold::cut;
+use crate::detect::key::ValueKey;
 use crate::detect::matcher::VALUE_BYTES_MAX;
 use crate::detect::rule::{Body, Comparison, Correlation, CorrelationKind, Rule, Template};
 use crate::detect::witness::first;
@@ -49,12 +50,13 @@ pub(crate) struct Plan {
     pub(crate) title: Option<Template>,
     grouping: Grouping,
     count_fields: Vec<FieldRef>,
-    hasher: foldhash::fast::RandomState,
+    /// Under which the values are counted.
+    pub(crate) key: ValueKey,
 }
 
 impl Plan {
-    /// Of a rule. The error says what of it is not supported.
-    pub(crate) fn new(rule: &Rule) -> Result<Self, String> {
+    /// Of a rule, its values counted under this key. The error says what of it is not supported.
+    pub(crate) fn new(rule: &Rule, key: &ValueKey) -> Result<Self, String> {
         let hour = Duration::hours(1);
         match &rule.body {
             Body::Single(_) => Ok(Self {
@@ -71,13 +73,13 @@ impl Plan {
                     Some(fields) => Grouping::Fields(fields.iter().map(|field| (Arc::from(field.name()), field.clone())).collect()),
                 },
                 count_fields: Vec::new(),
-                hasher: foldhash::fast::RandomState::default(),
+                key: key.clone(),
             }),
-            Body::Correlation(correlation) => Self::correlation(rule, correlation),
+            Body::Correlation(correlation) => Self::correlation(rule, correlation, key),
         }
     }
 
-    fn correlation(rule: &Rule, correlation: &Correlation) -> Result<Self, String> {
+    fn correlation(rule: &Rule, correlation: &Correlation, key: &ValueKey) -> Result<Self, String> {
         let kind = match correlation.kind {
             CorrelationKind::EventCount => PlanKind::Count,
             CorrelationKind::ValueCount => PlanKind::Distinct,
@@ -120,7 +122,7 @@ impl Plan {
             title: rule.extras.title.clone(),
             grouping: Grouping::Needed(correlation.group_by.iter().map(|field| (Arc::clone(&field.name), field.fields.clone())).collect()),
             count_fields: if kind == PlanKind::Distinct { correlation.count_fields.clone() } else { Vec::new() },
-            hasher: foldhash::fast::RandomState::default(),
+            key: key.clone(),
         })
     }
 
@@ -158,7 +160,6 @@ impl Plan {
     /// Hashes of the values that an event adds to a distinct count: every element of a list, and of several fields every combination.
     /// `None` if the event lacks a counted field, and so is not counted.
     pub(crate) fn values(&self, event: &Event) -> Option<Box<[u64]>> {
-        use std::hash::BuildHasher as _;
         if self.count_fields.is_empty() {
             return Some(Box::default());
         }
@@ -173,7 +174,7 @@ impl Plan {
             if texts.is_empty() {
                 texts.push(first(event, field)?);
             }
-            let all = combined.iter().flat_map(|so_far| texts.iter().map(|text| self.hasher.hash_one((*so_far, *text))));
+            let all = combined.iter().flat_map(|so_far| texts.iter().map(|text| self.key.hash(*so_far, text)));
             combined = all.take(COMBINATIONS_MAX).collect();
         }
         combined.sort_unstable();

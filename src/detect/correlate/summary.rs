@@ -1,5 +1,7 @@
 //! The content of an alert, built up from its contributing entries.
 
+mod bytes;
+
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;

@@ -1,0 +1,50 @@
+//! The key under which values are counted.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+/// Hashes values of `value_count`, so that nobody who chooses values can make two of them count as one. It stays the same as long as
+/// hashes that it made are kept: it is written beside them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ValueKey([u8; 32]);
+
+impl ValueKey {
+    fn random() -> Self {
+        let mut key = [0; 32];
+        for (part, number) in key.chunks_exact_mut(8).zip(0_u64..) {
+            part.copy_from_slice(&RandomState::new().hash_one(number).to_le_bytes());
+        }
+        Self(key)
+    }
+
+    pub(super) fn of_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The hash of a value that comes after others of this hash.
+    pub(super) fn hash(&self, so_far: u64, text: &str) -> u64 {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(&so_far.to_le_bytes());
+        hasher.update(text.as_bytes());
+        let mut first = [0; 8];
+        hasher.finalize_xof().fill(&mut first);
+        u64::from_le_bytes(first)
+    }
+}
+
+/// Drawn anew.
+impl Default for ValueKey {
+    fn default() -> Self {
+        Self::random()
+    }
+}
+
+impl fmt::Debug for ValueKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ValueKey")
+    }
+}

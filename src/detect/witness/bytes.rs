@@ -1,0 +1,56 @@
+//! A witness as bytes, and back.
+
+use std::sync::Arc;
+
+use super::Witness;
+use crate::detect::journal::{Bytes, Headers, put_len, put_text, put_time};
+use crate::model::{EventId, Level, Match, RuleHeader, RuleType, Timestamp};
+
+impl Witness {
+    /// Appends it.
+    pub(in crate::detect) fn write(&self, to: &mut Vec<u8>) {
+        let Self { rule, event, time, entities, matched, values } = self;
+        put_text(to, &rule.id);
+        to.extend_from_slice(&event.0);
+        put_time(to, time.nanos());
+        put_len(to, entities.len());
+        entities.iter().for_each(|entity| put_text(to, entity));
+        put_len(to, matched.len());
+        for Match { selection, field, value } in matched {
+            [selection, field, value].into_iter().for_each(|text| put_text(to, text));
+        }
+        put_len(to, values.len());
+        for (name, value) in values {
+            [name, value].into_iter().for_each(|text| put_text(to, text));
+        }
+    }
+
+    /// Reads it. `None` if these bytes are none.
+    pub(in crate::detect) fn read(from: &mut Bytes<'_>, headers: &Headers) -> Option<Self> {
+        let id = from.text()?;
+        // Of a rule that is gone only the id is left; who refers to it is gone as well.
+        let rule = headers.get(id).map_or_else(|| Arc::new(nameless(id)), Arc::clone);
+        Some(Self {
+            rule,
+            event: EventId(from.array()?),
+            time: Timestamp::from_nanos(from.time()?),
+            entities: from.list(|from| from.text().map(Arc::from))?.into(),
+            matched: from
+                .list(|from| Some(Match { selection: from.text()?.to_owned(), field: from.text()?.to_owned(), value: from.text()?.to_owned() }))?
+                .into(),
+            values: from.list(|from| Some((from.text()?.into(), from.text()?.into())))?.into(),
+        })
+    }
+}
+
+fn nameless(id: &str) -> RuleHeader {
+    RuleHeader {
+        id: id.to_owned(),
+        title: String::new(),
+        author: None,
+        level: Level::Informational,
+        tags: Vec::new(),
+        kind: RuleType::Single,
+        runbook: None,
+    }
+}
