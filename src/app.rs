@@ -8,6 +8,7 @@ mod restore;
 pub mod rules;
 pub mod serve;
 mod sources;
+pub mod windows;
 
 pub use ingest::{Ingested, ingest};
 pub use restore::Restorer;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::model::{Alert, Change, Checkpoint, Duration, Envelope, Event, EventId, Finding, PartitionId, SourceId, Timestamp};
+use crate::model::{Alert, Change, Checkpoint, Duration, Envelope, Event, EventId, Finding, JournalPiece, PartitionId, SourceId, Timestamp};
 
 /// What a source could not do.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +62,9 @@ pub trait EventStore: Send + Sync {
     /// Takes events in. They are searchable and durable after the next flush.
     async fn append(&self, events: &[Event]) -> Result<(), StoreError>;
 
-    /// Makes everything appended durable together with the checkpoint: all or none.
-    async fn flush(&self, upto: &Checkpoint) -> Result<(), StoreError>;
+    /// Makes everything appended durable together with the checkpoint, and with the piece of the engine's journal that tells what it made of
+    /// it: all or none. Without a piece, no journal tells the state of the engine at this checkpoint.
+    async fn flush(&self, upto: &Checkpoint, journal: Option<&JournalPiece>) -> Result<(), StoreError>;
 }
 
 /// Where alerts live.

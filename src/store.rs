@@ -10,6 +10,7 @@ pub mod catalog;
 mod event_log;
 mod ids;
 mod index;
+mod journal;
 mod manifest;
 pub mod outbox;
 mod part;
@@ -20,6 +21,7 @@ mod term;
 pub mod tokens;
 
 pub use event_log::{AppendCounts, EventLog, LogSettings};
+pub use journal::JournalPieces;
 pub use manifest::{Manifest, Stats};
 pub use record::{Restore, StoredRecord};
 pub use search::{Bucket, Budget, FieldInfo, Group, Hit, SearchAnswer, SearchError, SearchRequest, Searcher, Total};

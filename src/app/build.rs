@@ -7,7 +7,7 @@ use std::time::Duration as StdDuration;
 use anyhow::{Context, bail};
 
 use super::restore::Restorer;
-use super::rules;
+use super::{rules, windows};
 use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::config::{Config, DropSettings, NotifierSettings};
@@ -16,18 +16,13 @@ use crate::deliver::{AddressPolicy, SigningSecret, Webhook, WebhookSettings};
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::rule::RuleSet;
 use crate::detect::sigma::Severity;
-use crate::model::{Alert, Duration, Kind, Kinds, Level, SourceId};
+use crate::model::{Alert, Duration, Kind, Kinds, Level, SourceId, Timestamp};
 use crate::normalize::{Names, Workloads};
 use crate::pipeline::{DropRule, Drops, Flow, FlowSettings, Ledger, Worker, WorkerSettings};
-use crate::query::{self, Query};
+use crate::query;
 use crate::store::catalog::Catalog;
 use crate::store::outbox::Routes;
-use crate::store::{EventLog, LogSettings, SearchRequest, Searcher};
-
-/// How far back the windows are filled from the store at a start, and how many events at most.
-const WARM_SPAN: Duration = Duration::hours(3);
-const WARM_EVENTS_MAX: usize = 500_000;
-const WARM_PAGE: usize = 1_000;
+use crate::store::{EventLog, LogSettings};
 
 /// Installs the one TLS provider. Called by everything that may speak TLS; later calls change nothing.
 pub fn install_tls() {
@@ -117,12 +112,27 @@ pub fn masked(config: &Config) -> Names {
     Names::new(config.redact.keys.iter().map(String::as_str))
 }
 
-/// A worker with an engine over these rules; its windows filled from what the store has.
-pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past: Option<&Searcher>, is_finite: bool) -> anyhow::Result<Worker> {
-    let engine = Engine::new(Arc::clone(rules), EngineSettings { is_finite, ..EngineSettings::default() });
+/// A worker of a finite replay, with an engine over these rules.
+pub fn replaying(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>) -> anyhow::Result<Worker> {
+    worker(config, engine(rules, EngineSettings { is_finite: true, ..EngineSettings::default() }), ledger)
+}
+
+/// A worker of a running service, with an engine over these rules, its windows as the last checkpoint left them. Blocks.
+pub fn serving(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past: &EventLog, now: Timestamp) -> anyhow::Result<Worker> {
+    let engine = engine(rules, EngineSettings { keeps_journal: true, ..EngineSettings::default() });
+    windows::bring_back(engine, past, now, |engine| worker(config, engine, ledger))
+}
+
+fn engine(rules: &Arc<RuleSet>, settings: EngineSettings) -> Engine {
+    let engine = Engine::new(Arc::clone(rules), settings);
     for refused in engine.refused() {
-        tracing::error!(rule = %refused.rule, problem = %refused.reason, "cannot run rule");
+        let id = rules.rules.get(refused.rule).map(|rule| rule.header.id.as_str()).unwrap_or_default();
+        tracing::error!(rule.id = %id, problem = %refused.reason, "cannot run rule");
     }
+    engine
+}
+
+fn worker(config: &Config, engine: Engine, ledger: &Arc<Ledger>) -> anyhow::Result<Worker> {
     let mut kinds = BTreeMap::new();
     for source in config.sources.iter().filter(|source| !source.kinds.is_empty()) {
         let allowed: Kinds = source.kinds.iter().filter_map(|kind| Kind::by_name(kind)).collect();
@@ -138,7 +148,7 @@ pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past:
     let lateness =
         config.sources.iter().filter_map(|source| Some((SourceId::from(source.name.as_str()), Duration::seconds(i64::from(source.lateness_s?)))));
     let lateness = lateness.collect();
-    let silent_after = if is_finite { Duration::seconds(0) } else { Duration::seconds(i64::from(config.detect.silent_after_s)) };
+    let silent_after = if engine.is_finite() { Duration::seconds(0) } else { Duration::seconds(i64::from(config.detect.silent_after_s)) };
     let settings = WorkerSettings {
         kinds,
         workloads,
@@ -150,31 +160,7 @@ pub fn worker(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past:
         has_past: true,
         ..WorkerSettings::default()
     };
-    let mut worker = Worker::new(engine, Arc::clone(ledger), Arc::new(Codec), settings);
-    if let Some(past) = past {
-        warm(&mut worker, past)?;
-    }
-    Ok(worker)
-}
-
-/// Events that are stored fill the windows and raise nothing: what comes next is judged as if the service had never stopped.
-fn warm(worker: &mut Worker, past: &Searcher) -> anyhow::Result<()> {
-    let mut request = SearchRequest { limit: 1, ..SearchRequest::new(Query::All) };
-    let Some(latest) = past.search(&request)?.events.first().map(|hit| hit.time) else { return Ok(()) };
-    request = SearchRequest { limit: WARM_PAGE, from: Some(latest.minus(WARM_SPAN)), ..request };
-    let mut taken = 0;
-    loop {
-        let page = past.search(&request)?;
-        let events: Vec<_> = page.events.into_iter().map(|hit| hit.event).collect();
-        taken += events.len();
-        worker.warm(&events);
-        match page.next_cursor {
-            Some(cursor) if taken < WARM_EVENTS_MAX => request.cursor = Some(cursor),
-            _ => break,
-        }
-    }
-    tracing::info!(events = taken, "windows filled from the store");
-    Ok(())
+    Ok(Worker::new(engine, Arc::clone(ledger), Arc::new(Codec), settings))
 }
 
 /// The flow over the stores.

@@ -29,7 +29,7 @@ pub async fn ingest(config: &Config, clock: &Clock, paths: &[PathBuf], cluster: 
     let stores = Stores::open(config, clock).await?;
     let rules = build::rule_set(config)?;
     let ledger = Arc::new(Ledger::new(build::drops(config)?.names()));
-    let worker = build::worker(config, &rules, &ledger, None, true)?;
+    let worker = build::replaying(config, &rules, &ledger)?;
     let (inputs, found) = walk(paths);
     let files = inputs.len();
     let problems = Arc::new(Mutex::new(found));

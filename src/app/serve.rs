@@ -65,8 +65,8 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
     let spool = Spool::open(&config.store.path.join("spool"), &checkpoint, spool::BYTES_MAX)?;
     let searcher = stores.events.searcher();
     let worker = {
-        let (config, rules, ledger, searcher) = (config.clone(), Arc::clone(&rules), Arc::clone(&ledger), searcher.clone());
-        tokio::task::spawn_blocking(move || build::worker(&config, &rules, &ledger, Some(&searcher), false)).await??
+        let (config, rules, ledger, events, now) = (config.clone(), Arc::clone(&rules), Arc::clone(&ledger), Arc::clone(&stores.events), clock.now());
+        tokio::task::spawn_blocking(move || build::serving(&config, &rules, &ledger, &events, now)).await??
     };
     let mut flow = build::flow(config, &stores, worker, &ledger, clock);
     if let Some(to) = on_change {

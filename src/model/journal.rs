@@ -7,4 +7,6 @@ pub struct JournalPiece {
     pub bytes: Vec<u8>,
     /// It stands for every piece before it.
     pub is_whole: bool,
+    /// What the flow remembers of its sources, if that is to be written again.
+    pub memory: Vec<u8>,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::detect::engine::ahead;
 use crate::detect::watermark::{Mark, Watermarks};
 use crate::model::{ClusterId, Duration, Event, Kinds, SourceId, TenantId, Timestamp};
@@ -41,7 +43,31 @@ pub(super) struct Hearing {
     skews: BTreeMap<SourceId, Skew>,
 }
 
+/// How far a source has come in a cluster, as it is written.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Reached {
+    place: Place,
+    kinds: Kinds,
+    /// Nanoseconds since 1970.
+    time: i64,
+    at: i64,
+}
+
 impl Hearing {
+    /// All that is known of how far sources have come.
+    pub(super) fn reached(&self) -> Vec<Reached> {
+        let row =
+            |(place, reach): (&Place, &Reach)| Reached { place: place.clone(), kinds: reach.kinds, time: reach.time.nanos(), at: reach.at.nanos() };
+        self.reached.iter().map(row).collect()
+    }
+
+    /// Knows it again.
+    pub(super) fn bring_back(&mut self, reached: Vec<Reached>) {
+        for Reached { place, kinds, time, at } in reached.into_iter().take(MARKS_MAX) {
+            self.reached.insert(place, Reach { kinds, time: Timestamp::from_nanos(time), at: Timestamp::from_nanos(at) });
+        }
+    }
+
     /// Takes note of events.
     pub(super) fn hear<'a>(&mut self, events: impl Iterator<Item = &'a Event>) {
         let mut run: Option<(&Event, Reach)> = None;

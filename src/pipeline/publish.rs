@@ -259,7 +259,9 @@ impl Flow {
     async fn flush(&mut self, durable: &watch::Sender<Checkpoint>) -> Result<(), FlowError> {
         if self.is_dirty {
             let started = Instant::now();
-            self.events.flush(&self.reached).await?;
+            let now = self.clock.now();
+            let journal = self.on_worker(move |worker| worker.take_journal(now)).await?;
+            self.events.flush(&self.reached, journal.as_ref()).await?;
             self.on_worker(|worker| worker.flushed()).await?;
             self.waiting = 0;
             self.is_dirty = false;

@@ -1,5 +1,6 @@
 //! The work on one envelope: decode, redact, normalise, drop repeats, detect. Synchronous, in partition order, on one thread.
 
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -94,6 +95,8 @@ pub struct Worker {
     streams: BTreeMap<PartitionId, (Arc<Origin>, Kinds, Stream)>,
     heard: BTreeMap<SourceId, Heard>,
     hearing: Hearing,
+    /// When what was heard last went to disk.
+    remembered: Option<Timestamp>,
     rejects: Vec<(Arc<Origin>, Reject)>,
 }
 
@@ -118,6 +121,7 @@ impl Worker {
             streams: BTreeMap::new(),
             heard: BTreeMap::new(),
             hearing: Hearing::default(),
+            remembered: None,
             rejects: Vec::new(),
         }
     }
@@ -247,8 +251,8 @@ impl Worker {
         batches
     }
 
-    /// What the rules find in events that nobody has seen before.
-    pub fn detect(&mut self, events: &[Event]) -> Vec<Finding> {
+    /// Learns of sources by events that came of them.
+    fn hear(&mut self, events: &[Event]) {
         for event in events.iter().filter(|event| !event.wrapped.is_own) {
             let new = || Heard { at: event.origin.received, origin: Arc::clone(&event.origin), is_silent: false };
             let heard = self.heard.entry(event.origin.source.clone()).or_insert_with(new);
@@ -258,6 +262,11 @@ impl Worker {
             }
         }
         self.hearing.hear(events.iter().filter(|event| !event.wrapped.is_own));
+    }
+
+    /// What the rules find in events that nobody has seen before.
+    pub fn detect(&mut self, events: &[Event]) -> Vec<Finding> {
+        self.hear(events);
         let mut findings = Vec::new();
         self.engine.process(events, &mut findings);
         findings
@@ -268,11 +277,6 @@ impl Worker {
         let mut matched = self.engine.matched().iter().copied().peekable();
         let judge = |(at, event)| if matched.next_if_eq(&at).is_some() { None } else { self.settings.drops.judge(event) };
         events.iter().enumerate().map(judge).collect()
-    }
-
-    /// Fills the windows with events that the store had before this start; they raise nothing.
-    pub fn warm(&mut self, events: &[Event]) {
-        drop(self.detect(events));
     }
 
     /// Closes what time alone closes, each rule by the sources that it reads.

@@ -10,9 +10,10 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::model::{Checkpoint, Duration, Event, EventId, Timestamp};
+use crate::model::{Checkpoint, Duration, Event, EventId, JournalPiece, Timestamp};
 use crate::ports::{EventStore, StoreError};
 
+use super::journal::{Journal, JournalPieces};
 use super::manifest::{FORMAT_VERSION, check_version, io_error, sync_dir, write_durably};
 use super::part::{ActivePart, PartView};
 use super::record::Restore;
@@ -55,6 +56,7 @@ pub struct EventLog {
     restore: Arc<dyn Restore>,
     clock: Clock,
     writer: Mutex<Writer>,
+    journal: Journal,
     /// Merges of parts that were cut.
     sealing: Mutex<Vec<std::thread::JoinHandle<()>>>,
     _lock: File,
@@ -88,14 +90,15 @@ struct Active {
 impl EventLog {
     /// Opens the log, or makes it. Brings every part back to its last commit. Does blocking IO.
     pub fn open(settings: LogSettings, clock: Clock, restore: Arc<dyn Restore>) -> Result<Self, StoreError> {
-        let parts_dir = settings.path.join("parts");
+        let path = &settings.path.clone();
+        let parts_dir = path.join("parts");
         std::fs::create_dir_all(&parts_dir).map_err(|error| io_error("make", &parts_dir, error))?;
-        let lock = lock(&settings.path)?;
-        check_format(&settings.path, true)?;
-        sync_dir(&settings.path)?;
+        let lock = lock(path)?;
+        check_format(path, true)?;
+        sync_dir(path)?;
         let found = list(&parts_dir)?;
         let parts: Arc<Parts> = Arc::new(ArcSwap::from_pointee(Vec::new()));
-        let (mut views, mut checkpoint, mut epoch) = (Vec::new(), Checkpoint::default(), 0);
+        let (mut views, mut checkpoint, mut epoch, mut mark) = (Vec::new(), Checkpoint::default(), 0, None);
         let (next_seq, newest_dir) = found.last().map_or((1, None), |(seq, dir)| (seq + 1, Some(dir.clone())));
         for (seq, dir) in found {
             sweep(&dir)?;
@@ -114,13 +117,15 @@ impl EventLog {
             if payload.epoch >= epoch {
                 epoch = payload.epoch;
                 checkpoint = payload.checkpoint;
+                mark = payload.journal;
             }
             views.push(Arc::new(view));
         }
         parts.store(Arc::new(views));
         let (active, unflushed, counts, failed) = (None, HashSet::new(), AppendCounts::default(), None);
         let writer = Mutex::new(Writer { settings, active, unflushed, checkpoint, epoch, next_seq, newest_dir, counts, failed });
-        Ok(Self { parts, restore, clock, writer, sealing: Mutex::default(), _lock: lock })
+        let journal = Journal::open(path, mark)?;
+        Ok(Self { parts, restore, clock, writer, journal, sealing: Mutex::default(), _lock: lock })
     }
 
     /// A searcher over what is committed now, beside a process that writes. Sees no later commit. Does blocking IO.
@@ -139,6 +144,11 @@ impl EventLog {
     /// A searcher that sees every flush.
     pub fn searcher(&self) -> Searcher {
         Searcher::new(self.parts.clone(), self.restore.clone())
+    }
+
+    /// The engine's journal as of the last checkpoint, if there is one that tells its state; to be read before the first flush.
+    pub fn journal(&self) -> Option<JournalPieces> {
+        self.journal.pieces()
     }
 
     /// What was stored and what was dropped.
@@ -202,7 +212,7 @@ impl EventLog {
         Ok(())
     }
 
-    /// As `EventStore::flush`. Blocks.
+    /// As `EventStore::flush`, of what is there of a journal. Blocks.
     pub fn flush_blocking(&self, upto: &Checkpoint) -> Result<(), StoreError> {
         let mut guard = self.writer();
         let writer = &mut *guard;
@@ -212,12 +222,13 @@ impl EventLog {
         }
         let now = self.clock.now();
         let epoch = writer.epoch + 1;
-        let committed = writer.active(now).and_then(|part| part.commit(epoch, upto));
+        let committed = writer.active(now).and_then(|part| part.commit(epoch, upto, self.journal.mark()));
         let view = Arc::new(writer.note(committed)?);
         writer.epoch = epoch;
         writer.checkpoint = upto.clone();
         writer.unflushed.clear();
         publish(&self.parts, view);
+        self.journal.committed();
         Ok(())
     }
 
@@ -354,7 +365,7 @@ fn sweep(dir: &Path) -> Result<(), StoreError> {
 }
 
 /// Runs work that blocks so that the other tasks of the runtime go on.
-fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
     let is_multi = tokio::runtime::Handle::try_current().is_ok_and(|h| h.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
     if is_multi { tokio::task::block_in_place(work) } else { work() }
 }
@@ -376,7 +387,11 @@ impl EventStore for EventLog {
         off_runtime(|| self.append_blocking(events))
     }
 
-    async fn flush(&self, upto: &Checkpoint) -> Result<(), StoreError> {
+    async fn flush(&self, upto: &Checkpoint, journal: Option<&JournalPiece>) -> Result<(), StoreError> {
+        match journal {
+            Some(piece) => self.journal.append(piece, self.clock.now()).await?,
+            None => self.journal.forget(),
+        }
         off_runtime(|| self.flush_blocking(upto))
     }
 }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Checkpoint, Event};
 use crate::ports::StoreError;
 
+use super::journal::Mark;
+
 /// The format that this build writes, and the newest it reads.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
@@ -59,6 +61,9 @@ pub(super) struct Payload {
     /// Committed length of the file of raw blocks, in bytes.
     pub(super) raw_len: u64,
     pub(super) stats: Stats,
+    /// Of the engine's journal, what tells the state at this checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) journal: Option<Mark>,
 }
 
 /// `manifest.json` of a sealed part.

@@ -14,6 +14,7 @@ use crate::ports::StoreError;
 
 use super::ids::{self, IdRuns, IdTable};
 use super::index::{self, Columns, DocBuilder};
+use super::journal::Mark;
 use super::manifest::{FORMAT_VERSION, Manifest, Payload, Stats, check_version, engine_error, io_error, sync_dir, write_durably};
 use super::raw::{Loc, RawReader, RawWriter};
 use super::record;
@@ -188,11 +189,12 @@ impl ActivePart {
         Ok(first_of(&self.reader, id, self.ids.find(ids::prefix(id)))?.is_some())
     }
 
-    /// Makes all of it durable together with the checkpoint.
-    pub(super) fn commit(&mut self, epoch: u64, checkpoint: &Checkpoint) -> Result<PartView, StoreError> {
+    /// Makes all of it durable together with the checkpoint, and with what the engine's journal says of it.
+    pub(super) fn commit(&mut self, epoch: u64, checkpoint: &Checkpoint, journal: Option<Mark>) -> Result<PartView, StoreError> {
         let raw_len = self.raw.sync()?;
         self.log_ids()?;
-        let payload = Payload { format_version: FORMAT_VERSION, epoch, checkpoint: checkpoint.clone(), raw_len, stats: self.stats.clone() };
+        let (checkpoint, stats) = (checkpoint.clone(), self.stats.clone());
+        let payload = Payload { format_version: FORMAT_VERSION, epoch, checkpoint, raw_len, stats, journal };
         let text = serde_json::to_string(&payload).map_err(|error| engine_error("describe the commit of", &self.dir, error))?;
         let commit = |writer: &mut IndexWriter| {
             let mut prepared = writer.prepare_commit()?;

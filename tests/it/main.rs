@@ -21,3 +21,4 @@ mod tls;
 mod traps;
 mod unpacked;
 mod webhook;
+mod windows;

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The program under test.
@@ -18,6 +19,7 @@ pub(crate) fn setting(name: &str) -> Option<String> {
 pub(crate) struct Service {
     child: Child,
     pub(crate) url: String,
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Service {
@@ -40,9 +42,16 @@ impl Service {
             }
             said.push(line);
         };
+        let said = Arc::new(Mutex::new(said));
+        let heard = Arc::clone(&said);
         // What it says later must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url }
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| heard.lock().unwrap().push(line)));
+        Self { child, url, said }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().join("\n")
     }
 
     /// SIGKILL: no goodbye.

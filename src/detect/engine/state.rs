@@ -168,11 +168,16 @@ impl Restore<'_> {
     pub fn piece(&mut self, piece: &[u8]) -> Result<(), Damaged> {
         let read = self.read(piece);
         if read.is_err() {
-            self.engine.forget();
-            self.has_begun = false;
-            self.restored.fill(false);
+            self.give_up();
         }
         read
+    }
+
+    /// A piece is missing: the engine is as new.
+    pub fn give_up(&mut self) {
+        self.engine.forget();
+        self.has_begun = false;
+        self.restored.fill(false);
     }
 
     /// All pieces were read: which rules the journal knew nothing of.

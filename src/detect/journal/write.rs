@@ -164,13 +164,13 @@ impl Journal {
         }
         let bytes = delta.end();
         self.deltas_bytes += bytes.len();
-        JournalPiece { bytes, is_whole: false }
+        JournalPiece { bytes, ..JournalPiece::default() }
     }
 
     /// A whole that this scribe wrote.
     pub(in crate::detect) fn take_whole(&mut self, whole: Scribe) -> JournalPiece {
         let bytes = whole.end();
         *self = Self { is_whole_due: false, whole_bytes: bytes.len(), ..Self::default() };
-        JournalPiece { bytes, is_whole: true }
+        JournalPiece { bytes, is_whole: true, ..JournalPiece::default() }
     }
 }

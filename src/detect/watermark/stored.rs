@@ -8,7 +8,7 @@ impl Horizons {
     /// The cluster of each place, by number.
     fn names(&self) -> Vec<Option<&(TenantId, ClusterId)>> {
         let mut names = vec![None; self.places.len() + 1];
-        let known = self.places.iter().filter_map(|(name, place)| Some((*place as usize, name)));
+        let known = self.places.iter().map(|(name, place)| (*place as usize, name));
         known.for_each(|(place, name)| {
             if let Some(slot) = names.get_mut(place) {
                 *slot = Some(name);
