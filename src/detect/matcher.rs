@@ -14,6 +14,7 @@ mod compile;
 mod element;
 mod necessary;
 mod needles;
+mod paths;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -213,8 +214,8 @@ impl Matcher {
         let is_plain = event.doc.is_ascii();
         let keywords = tables.wants_keywords.then(|| &tables.slots[KEYWORDS as usize].index);
         for leaf in event.doc.leaves() {
-            if let Some((_, slot)) = tables.paths.find(leaf.path.0, |(path, _)| *path == leaf.path.0) {
-                let index = &tables.slots[*slot as usize].index;
+            for slot in tables.paths.of(leaf.path.0) {
+                let index = &tables.slots[slot as usize].index;
                 match leaf.kind {
                     LeafKind::EmptyObject | LeafKind::EmptyArray => index.present(false, bits),
                     _ => index.touch(event.doc.value(leaf), is_plain, bits, folded),
@@ -228,8 +229,8 @@ impl Matcher {
         }
         if tables.wants_containers {
             for container in event.doc.containers() {
-                if let Some((_, slot)) = tables.paths.find(container.path.0, |(path, _)| *path == container.path.0) {
-                    tables.slots[*slot as usize].index.present(!container.is_array, bits);
+                for slot in tables.paths.of(container.path.0) {
+                    tables.slots[slot as usize].index.present(!container.is_array, bits);
                 }
             }
         }

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use super::check::{Check, Shape, fold_parts, regex, shape};
 use super::element::Elements;
 use super::needles;
+use super::paths::Paths;
 use super::program::{Node, Program};
 use crate::detect::cidr::Cidr;
 use crate::detect::fold::{Glob, fold};
@@ -68,8 +67,7 @@ pub(super) struct Tables {
     pub(super) predicates: Vec<Predicate>,
     pub(super) program: Program,
     pub(super) rules: Vec<Compiled>,
-    /// From a path to its slot; the path is its own hash.
-    pub(super) paths: HashTable<(u64, u32)>,
+    pub(super) paths: Paths,
     /// From a normalised field to its slot.
     pub(super) facts: Vec<Option<u32>>,
     /// Objects and lists count for some field.
@@ -148,6 +146,7 @@ impl Builder {
         for slot in &mut self.tables.slots {
             slot.index.seal();
         }
+        self.tables.paths.seal();
         self.tables.wants_containers = self.tables.slots.iter().any(|slot| slot.index.wants_presence());
         self.tables.wants_keywords = self.tables.predicates.iter().any(|predicate| predicate.slot == KEYWORDS);
         self.tables
@@ -229,7 +228,7 @@ impl Builder {
             FieldRef::Fact(field) => self.tables.facts[*field as usize] = Some(slot),
             FieldRef::Native { paths, .. } => {
                 for path in paths {
-                    self.tables.paths.insert_unique(path.0, (path.0, slot), |(path, _)| *path);
+                    self.tables.paths.add(path.0, slot);
                 }
             }
         }

@@ -112,6 +112,15 @@ fn numbers_networks_and_expressions() {
 }
 
 #[test]
+fn a_path_with_two_names_is_read_by_both() {
+    let rules = set(vec![simple("a", &["verb: get"]), simple("b", &["raw.verb: get"])]);
+    let (mut matcher, _) = Matcher::new(&rules);
+    let mut out = Vec::new();
+    matcher.find(&event("e", 0, r#"{"verb":"get"}"#), &mut out);
+    assert_eq!(out, [0, 1]);
+}
+
+#[test]
 fn keywords() {
     let word = |words: &[&str], all| Selection::Keywords { words: words.iter().map(|word| pattern(word, Place::Whole)).collect(), all };
     let check = |words: &[&str], all, json: &str, expected| {

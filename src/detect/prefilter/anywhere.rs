@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use hashbrown::HashTable;
 
-use super::sieve::{GRAM, Sieve, fold_hash, gram};
+use super::sieve::{GRAM, Sieve, fold_hash, gram, may_have};
 
 /// The longest step. Longer ones would want more grams a literal than they save.
 const STRIDE_MAX: usize = 4;
@@ -129,10 +129,13 @@ impl Anywhere {
     #[inline]
     pub(super) fn find(&self, text: &[u8], found: &mut impl FnMut(u32)) {
         if !self.entries.is_empty() {
-            match self.stride {
-                1 => self.scan::<1>(text, found),
-                2 => self.scan::<2>(text, found),
-                _ => self.scan::<STRIDE_MAX>(text, found),
+            match (&self.sieve, self.stride) {
+                (Sieve::Few(words), 1) => self.scan::<_, 1>(words, text, found),
+                (Sieve::Few(words), 2) => self.scan::<_, 2>(words, text, found),
+                (Sieve::Few(words), _) => self.scan::<_, STRIDE_MAX>(words, text, found),
+                (Sieve::Many(words), 1) => self.scan::<_, 1>(words, text, found),
+                (Sieve::Many(words), 2) => self.scan::<_, 2>(words, text, found),
+                (Sieve::Many(words), _) => self.scan::<_, STRIDE_MAX>(words, text, found),
             }
         }
         if !self.tiny.is_empty() {
@@ -141,11 +144,11 @@ impl Anywhere {
     }
 
     #[inline]
-    fn scan<const STRIDE: usize>(&self, text: &[u8], found: &mut impl FnMut(u32)) {
+    fn scan<const WORDS: usize, const STRIDE: usize>(&self, words: &[u64; WORDS], text: &[u8], found: &mut impl FnMut(u32)) {
         for (step, bytes) in text.windows(GRAM).step_by(STRIDE).enumerate() {
             let Some(bytes) = bytes.first_chunk() else { continue };
             let gram = gram(*bytes);
-            if self.sieve.may_have(gram) {
+            if may_have(words, gram) {
                 self.look(text, step * STRIDE, gram, found);
             }
         }

@@ -1,11 +1,5 @@
 //! What makes most places of a text cheap to pass over: a bit map of four bytes at a time, and a hash that knows no case.
 
-/// Bits of a sieve for each key, so that few keys that are not there pass.
-const BITS_PER_KEY: usize = 32;
-/// A sieve fits the nearest cache, and a large one the next.
-const BITS_MIN: usize = 1 << 10;
-const BITS_MAX: usize = 1 << 18;
-
 /// Bytes of a gram.
 pub(super) const GRAM: usize = 4;
 
@@ -15,11 +9,17 @@ pub(super) fn gram(bytes: [u8; GRAM]) -> u32 {
     u32::from_le_bytes(bytes) | 0x2020_2020
 }
 
+/// Words of a sieve for few keys, and of one for many. Their sizes are known, so a look is no more than a shift and a bit.
+const FEW_WORDS: usize = 1 << 5;
+const MANY_WORDS: usize = 1 << 11;
+/// Keys up to which the small one denies most of what it was not given.
+const FEW_KEYS: usize = 64;
+
 /// A set that never denies a key it was given, and denies most others.
 #[derive(Debug)]
-pub(super) struct Sieve {
-    words: Box<[u64]>,
-    shift: u32,
+pub(super) enum Sieve {
+    Few(Box<[u64; FEW_WORDS]>),
+    Many(Box<[u64; MANY_WORDS]>),
 }
 
 impl Default for Sieve {
@@ -28,30 +28,45 @@ impl Default for Sieve {
     }
 }
 
+/// The word of a key, and its bit.
+#[inline]
+fn place<const WORDS: usize>(key: u32) -> (usize, u64) {
+    let hash = key.wrapping_mul(0x9e37_79b1);
+    ((hash >> 6) as usize >> (26 - WORDS.trailing_zeros()), 1 << (hash >> (26 - WORDS.trailing_zeros()) & 63))
+}
+
+/// Whether the bit of a key is set.
+#[inline]
+pub(super) fn may_have<const WORDS: usize>(words: &[u64; WORDS], key: u32) -> bool {
+    let (word, bit) = place::<WORDS>(key);
+    words[word % WORDS] & bit != 0
+}
+
 impl Sieve {
     pub(super) fn for_keys(keys: usize) -> Self {
-        let bits = keys.saturating_mul(BITS_PER_KEY).next_power_of_two().clamp(BITS_MIN, BITS_MAX);
-        Self { words: vec![0; bits / 64].into(), shift: 32 - bits.trailing_zeros() }
-    }
-
-    #[inline]
-    fn place(&self, key: u32) -> (usize, u64) {
-        let at = key.wrapping_mul(0x9e37_79b1) >> self.shift;
-        ((at / 64) as usize, 1 << (at % 64))
+        if keys <= FEW_KEYS { Self::Few(Box::new([0; FEW_WORDS])) } else { Self::Many(Box::new([0; MANY_WORDS])) }
     }
 
     pub(super) fn add(&mut self, key: u32) {
-        let (word, bit) = self.place(key);
-        if let Some(word) = self.words.get_mut(word) {
-            *word |= bit;
+        match self {
+            Self::Few(words) => {
+                let (word, bit) = place::<FEW_WORDS>(key);
+                words[word % FEW_WORDS] |= bit;
+            }
+            Self::Many(words) => {
+                let (word, bit) = place::<MANY_WORDS>(key);
+                words[word % MANY_WORDS] |= bit;
+            }
         }
     }
 
     /// False: the key was not added.
     #[inline]
     pub(super) fn may_have(&self, key: u32) -> bool {
-        let (word, bit) = self.place(key);
-        self.words.get(word).is_some_and(|word| word & bit != 0)
+        match self {
+            Self::Few(words) => may_have(words, key),
+            Self::Many(words) => may_have(words, key),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The engine beside its nearest peer, rsigma, on the same bytes and rules, in one run: events per CPU second, medians of rounds in which every
 //! contender has its turn, and ratios within each round.
 //!
-//! `cargo run --release --manifest-path tests/bench/peers/Cargo.toml -- RULES.yml... CORPUS.ndjson [EVENTS]`: `match` with each file of rules.
+//! `cargo run --release --manifest-path tests/bench/peers/Cargo.toml -- RULES.yml... CORPUS.ndjson [--alone] [EVENTS]` with each
+//! file of rules; `--alone` leaves the peer out.
 
 mod matching;
 
@@ -64,16 +65,17 @@ fn show(contenders: &[Contender<'_>], rates: &[Vec<f64>]) {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (flags, arguments): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let is_alone = flags.iter().any(|flag| flag == "--alone");
     let (rules, rest): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|argument| argument.ends_with(".yml"));
     let Some(corpus) = rest.first() else {
-        eprintln!("usage: bartizan-peers RULES.yml... CORPUS.ndjson [EVENTS]");
+        eprintln!("usage: bartizan-peers [--alone] RULES.yml... CORPUS.ndjson [EVENTS]");
         return;
     };
     let events = rest.get(1).and_then(|events| events.parse().ok()).unwrap_or(20_000);
     let text = std::fs::read_to_string(corpus).expect("the corpus is a text file");
     let lines: Vec<&str> = text.lines().take(events).collect();
     for rules in rules {
-        matching::run(rules, &lines);
+        matching::run(rules, &lines, is_alone);
     }
 }
