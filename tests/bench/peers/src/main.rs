@@ -2,8 +2,9 @@
 //! contender has its turn, and ratios within each round.
 //!
 //! `cargo run --release --manifest-path tests/bench/peers/Cargo.toml -- RULES.yml... CORPUS.ndjson [--alone] [EVENTS]` with each
-//! file of rules; `--alone` leaves the peer out.
+//! file of rules; `--alone` leaves the peer out. `--correlations` runs the workloads of correlations instead.
 
+mod correlating;
 mod matching;
 
 use std::hint::black_box;
@@ -68,6 +69,9 @@ fn main() {
     let (flags, arguments): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let is_alone = flags.iter().any(|flag| flag == "--alone");
     let (rules, rest): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|argument| argument.ends_with(".yml"));
+    if flags.iter().any(|flag| flag == "--correlations") {
+        return correlating::run(is_alone);
+    }
     let Some(corpus) = rest.first() else {
         eprintln!("usage: bartizan-peers [--alone] RULES.yml... CORPUS.ndjson [EVENTS]");
         return;

@@ -17,7 +17,8 @@ use super::{Contender, race, show};
 /// Pairs of an event's number and a rule's id.
 type Pairs = BTreeSet<(usize, String)>;
 
-fn event() -> Event {
+/// An event of nothing.
+pub fn event() -> Event {
     let origin = Origin {
         tenant: TenantId::default(),
         cluster: ClusterId::default(),
@@ -44,7 +45,7 @@ fn event() -> Event {
 }
 
 /// Memory of this process now, in MiB.
-fn resident_mib() -> f64 {
+pub fn resident_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
