@@ -64,7 +64,9 @@ const WORKS: [Work; 4] = [
 
 fn rules(work: &Work) -> String {
     let base = |at: usize| {
-        format!("title: Base {at}\nid: base{at}\nname: base{at}\nlogsource:\n    product: bartizan\ndetection:\n    selection:\n        action: act{at}\n    condition: selection\nlevel: low\n---\n")
+        format!(
+            "title: Base {at}\nid: base{at}\nname: base{at}\nlogsource:\n    product: bartizan\ndetection:\n    selection:\n        action: act{at}\n    condition: selection\nlevel: low\n---\n"
+        )
     };
     format!("{}{}{}title: Many\nid: many\ncorrelation:\n    {}\nlevel: high\n", base(0), base(1), base(2), work.correlation)
 }

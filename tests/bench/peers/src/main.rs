@@ -5,6 +5,8 @@
 //! file of rules; `--alone` leaves the peer out. `--correlations` runs the workloads of correlations instead.
 
 mod correlating;
+mod differing;
+mod making;
 mod matching;
 
 use std::hint::black_box;
@@ -71,6 +73,12 @@ fn main() {
     let (rules, rest): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|argument| argument.ends_with(".yml"));
     if flags.iter().any(|flag| flag == "--correlations") {
         return correlating::run(is_alone);
+    }
+    if flags.iter().any(|flag| flag == "--differences") {
+        let Some(folder) = arguments.first() else { return eprintln!("usage: bartizan-peers --differences FOLDER [EVENTS-A-RULE]") };
+        let per_rule = arguments.get(1).and_then(|events| events.parse().ok()).unwrap_or(3);
+        let unexplained = differing::run(folder, per_rule);
+        std::process::exit(i32::from(unexplained > 0));
     }
     let Some(corpus) = rest.first() else {
         eprintln!("usage: bartizan-peers [--alone] RULES.yml... CORPUS.ndjson [EVENTS]");

@@ -81,7 +81,8 @@ pub fn run(file: &str, lines: &[&str], is_alone: bool) {
     );
     // The peer slows down with rules: it is given fewer events, the same ones every time.
     let few = (2_000_000 / rules.rules.len().max(200)).min(lines.len());
-    let (ours, theirs) = (pairs(&rules, &mut matcher, &lines[..few.max(2_000).min(lines.len())]), peer_pairs(&peer, &lines[..few.max(2_000).min(lines.len())]));
+    let (ours, theirs) =
+        (pairs(&rules, &mut matcher, &lines[..few.max(2_000).min(lines.len())]), peer_pairs(&peer, &lines[..few.max(2_000).min(lines.len())]));
     println!("  pairs in {} events: {} and {}, of both {}", few.max(2_000), ours.len(), theirs.len(), ours.intersection(&theirs).count());
     let (mut parser, mut other) = (Parser::new(Limits::default()), Parser::new(Limits::default()));
     let (mut event, mut found) = (event(), Vec::new());
