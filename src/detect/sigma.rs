@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use self::diagnostic::Scope;
 use self::document::Read;
-use self::filter::FilterDraft;
+use self::filter::{FILTERS_MAX, FilterDraft};
 use self::link::Draft;
 use self::yaml::Mark;
 use super::rule::RuleSet;
@@ -98,6 +98,10 @@ pub fn parse(files: &[(Arc<str>, String)], settings: &Settings) -> (RuleSet, Vec
             }
             match document::read(&mut scope, document, lines_before, &mut is_completed) {
                 Read::Rule(draft) => drafts.push(*draft),
+                Read::Filter(_) if filters.len() >= FILTERS_MAX => {
+                    let message = format!("more than {FILTERS_MAX} filters; this one is not read");
+                    scope.error(Mark { line: lines_before + 1, column: 1 }, "too-many-filters", message, "join filters of the same rules");
+                }
                 Read::Filter(draft) => filters.push(*draft),
                 Read::Refused(names) => refused.extend(names),
                 Read::Nothing => {}

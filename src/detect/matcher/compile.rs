@@ -81,15 +81,15 @@ pub(super) struct Builder {
     pub(super) tables: Tables,
     slots: HashMap<FieldRef, u32>,
     known: HashMap<(u32, Box<str>), u32>,
-    /// Filters and their nodes: one for all the rules of a filter.
-    filters: Vec<(Arc<Filter>, u32)>,
+    /// Nodes of filters, by where the filter lies: one for all its rules, which keep it alive.
+    filters: HashMap<usize, u32>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         let tables =
             Tables { slots: vec![Slot { field: None, index: FieldIndex::default() }], facts: vec![None; Field::ALL.len()], ..Tables::default() };
-        Self { tables, slots: HashMap::new(), known: HashMap::new(), filters: Vec::new() }
+        Self { tables, slots: HashMap::new(), known: HashMap::new(), filters: HashMap::new() }
     }
 
     /// Adds a rule. The error says what of it cannot be run; a rule that is refused leaves no condition behind.
@@ -132,12 +132,13 @@ impl Builder {
     }
 
     fn filter(&mut self, filter: &Arc<Filter>) -> Result<u32, String> {
-        if let Some((_, node)) = self.filters.iter().find(|(known, _)| Arc::ptr_eq(known, filter)) {
+        let place = Arc::as_ptr(filter).addr();
+        if let Some(node) = self.filters.get(&place) {
             return Ok(*node);
         }
         let (node, _) = self.detection(&filter.detection)?;
         let node = self.tables.program.share(node);
-        self.filters.push((Arc::clone(filter), node));
+        self.filters.insert(place, node);
         Ok(node)
     }
 
@@ -367,7 +368,7 @@ fn positive(detection: &Detection) -> Vec<bool> {
     out
 }
 
-fn place_name(place: Place) -> &'static str {
+pub(super) fn place_name(place: Place) -> &'static str {
     match place {
         Place::Whole => "is",
         Place::Start => "starts with",
@@ -376,7 +377,7 @@ fn place_name(place: Place) -> &'static str {
     }
 }
 
-fn op_name(op: crate::detect::rule::Comparison) -> &'static str {
+pub(super) fn op_name(op: crate::detect::rule::Comparison) -> &'static str {
     use crate::detect::rule::Comparison;
     match op {
         Comparison::Lt => "<",

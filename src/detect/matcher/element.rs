@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::check::{Check, Shape, fold_parts, regex, shape};
+use super::compile::{op_name, place_name};
 use crate::detect::cidr::Cidr;
 use crate::detect::fold::{Glob, fold};
-use crate::detect::rule::{self, Condition, Detection, Each, Item, Selection, Test};
+use crate::detect::rule::{self, Condition, Detection, Each, Item, Part, Selection, Test};
 use crate::model::{Doc, FieldRef, Leaf, LeafKind, Path};
 
 /// Nesting of what is asked of an element; deeper rules are refused.
@@ -260,13 +261,34 @@ fn item(item: &Item, text: &mut String, depth: usize) -> Result<Ask, String> {
     Ok(if item.negated { Ask::Not(Box::new(ask)) } else { ask })
 }
 
+/// A test in words; different tests have different ones.
+fn words(test: &Test) -> String {
+    match test {
+        Test::Text { pattern, cased } => {
+            let parts = pattern.parts.iter().map(|part| match part {
+                Part::Text(text) => text.replace('\\', "\\\\").replace('*', "\\*").replace('?', "\\?"),
+                Part::Many => "*".to_owned(),
+                Part::One => "?".to_owned(),
+            });
+            format!("{}{} {:?}", place_name(pattern.place), if *cased { " cased" } else { "" }, parts.collect::<String>())
+        }
+        Test::Number { op, value } => format!("{} {value}", op_name(*op)),
+        Test::Time { part, op, value } => format!("{} {} {value}", part.name(), op_name(*op)),
+        Test::Cidr { text } => format!("in {text}"),
+        Test::Exists(true) => "exists".to_owned(),
+        Test::Exists(false) => "missing".to_owned(),
+        Test::Null => "null".to_owned(),
+        Test::Regex { pattern, ignore_case, multi_line, dot_all } => format!("re/{pattern}/{ignore_case} {multi_line} {dot_all}"),
+        Test::FieldRef { .. } | Test::Elements(_) => String::new(),
+    }
+}
+
 fn test(field: &FieldRef, paths: &[Path], test: &Test, text: &mut String, depth: usize) -> Result<Ask, String> {
     if let Test::Elements(elements) = test {
         return Elements::compile(field, elements, text, depth + 1).map(|inner| Ask::Inner(Box::new(inner)));
     }
     let ask = |check: Check| Ask::Test { paths: paths.into(), check };
-    // As it is written, so that different tests have different texts.
-    let _ = write!(text, "{test:?} ");
+    let _ = write!(text, "{} ", words(test));
     Ok(match test {
         Test::Text { pattern, cased } => ask(match (shape(pattern), cased) {
             (Shape::Any, _) => Check::Any,

@@ -5,6 +5,7 @@
 
 mod fields;
 mod modifiers;
+mod naive;
 mod scopes;
 mod values;
 

@@ -13,6 +13,9 @@ use super::selection;
 use super::yaml::{Mark, Node, Yaml};
 use crate::detect::rule::{Body, Filter};
 
+/// Filters that are read in all: each may stand at every rule.
+pub(super) const FILTERS_MAX: usize = 500;
+
 /// Rules that one filter names.
 const RULES_MAX: usize = 10_000;
 

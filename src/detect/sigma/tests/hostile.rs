@@ -1,6 +1,7 @@
 //! Texts that want to break the reader: none may panic, and each ends soon.
 
 use super::*;
+use crate::detect::matcher::Matcher;
 
 /// Numbers that are the same on every run.
 struct Numbers(u64);
@@ -18,7 +19,8 @@ const SEED: &str = "\
 title: t\nid: a\nname: n\nlevel: low\ntags: [attack.t1609]\nlogsource: {product: kubernetes, service: audit}\ndetection:\n  s:\n    f|contains|all: ['a*', \"b\\n\"]\n    \
 g|re: '^a(b|c)+$'\n    h|cidr: 10.0.0.0/8\n    i|base64offset|wide|contains: abc\n    j|windash: ' -a /b'\n    k|expand: '%admins%'\n  w: [x, y]\n  \
 condition: s and not 1 of w*\nbartizan:\n  title: '{k8s.pod} {{'\n  group_by: [cluster]\n---\ntitle: c\nid: c\nlevel: low\ncorrelation:\n  type: value_count\n  \
-rules: [n]\n  group-by: [u]\n  timespan: 5m\n  aliases: {u: {n: user.username}}\n  condition: {field: x, gte: 2}\n";
+rules: [n]\n  group-by: [u]\n  timespan: 5m\n  aliases: {u: {n: user.username}}\n  condition: {field: x, gte: 2}\n---\ntitle: f\nid: f\nlogsource: {product: kubernetes}\nfilter:\n  rules: [n, a]\n  s:\n    'a.b[any].c[0]|hour|gte': 3\n    \
+'d[all]': {x: 1, 'y[none]': {'.|contains': z}, condition: x}\n  condition: not s\n";
 
 const PIECES: [&str; 30] = [
     "\n", " ", ":", "- ", "|", ">", "'", "\"", "{", "}", "[", "]", "&a ", "*a", "!!", "%", "---\n", "...\n", "#", "\\", "?", ",", "\t", "\u{0}",
@@ -29,6 +31,8 @@ const PIECES: [&str; 30] = [
 fn broken_rules_never_panic() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let settings = settings();
+    let (set, problems) = read(SEED, &settings);
+    assert!(set.rules.len() == 2 && problems.iter().all(|problem| problem.severity != Severity::Error), "{}", show_problems(&problems));
     for _ in 0..4_000 {
         let mut chars: Vec<char> = SEED.chars().collect();
         for _ in 0..=numbers.next(6) {
@@ -55,6 +59,7 @@ fn broken_rules_never_panic() {
         let (set, problems) = read(&text, &settings);
         assert!(problems.iter().all(|problem| problem.line <= text.lines().count() + 2), "{text}");
         lint(&set);
+        Matcher::new(&set);
     }
 }
 
@@ -73,6 +78,8 @@ fn large_texts_end_soon() {
         ("wildcards", format!("{HEAD}detection:\n  s: {{f: '{}'}}\n  condition: 1 of {}x\n", "*a".repeat(20_000), "*s".repeat(3_000))),
         ("braces of a title", format!("{HEAD}bartizan: {{title: '{}'}}\ndetection:\n  s: {{f: a}}\n  condition: s\n", "{".repeat(50_001))),
         ("placeholders", format!("{HEAD}detection:\n  s: {{f|expand: '{}'}}\n  condition: s\n", "%admins%".repeat(7_000))),
+        ("scopes", format!("{HEAD}detection:\n  s: {{'{}': a}}\n  condition: s\n", "a[any].".repeat(20_000))),
+        ("filters", "title: f\nlogsource: {product: x}\nfilter: {rules: any, s: {f: a}, condition: s}\n---\n".repeat(1_000)),
         ("dots", format!("{HEAD}detection:\n  s: {{'{}': a}}\n  condition: s\n", "a.".repeat(250))),
     ] {
         let (set, problems) = read(&text, &settings());
