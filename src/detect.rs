@@ -1,7 +1,7 @@
 //! Detection: Sigma rules and correlations over events, in event time.
 //!
 //! `rule` has what a rule says; `sigma` reads it from YAML; `matcher` and `prefilter` compile all rules to shared
-//! predicates; `window` and `correlate` keep what needs more than one event, judged up to where `watermark` says. `cases` reads the tests beside rules,
+//! predicates; `window` and `correlate` keep what needs more than one event, judged up to where `watermark` says; `recheck` is for what came after that. `cases` reads the tests beside rules,
 //! and `pack` holds the detections compiled in.
 
 pub mod cases;
@@ -16,6 +16,7 @@ mod key;
 pub mod matcher;
 pub mod pack;
 mod prefilter;
+pub mod recheck;
 pub mod rule;
 #[cfg(test)]
 mod sample;

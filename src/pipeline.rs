@@ -11,7 +11,9 @@ mod drop;
 mod hearing;
 mod ledger;
 mod publish;
+mod publisher;
 mod read;
+mod recheck;
 mod view;
 mod work;
 

@@ -167,5 +167,6 @@ fn worker(config: &Config, engine: Engine, ledger: &Arc<Ledger>) -> anyhow::Resu
 pub fn flow(config: &Config, stores: &Stores, worker: Worker, ledger: &Arc<Ledger>, clock: &Clock) -> Flow {
     let settings = FlowSettings { flush_every: StdDuration::from_secs(u64::from(config.store.flush_every_s)), ..FlowSettings::default() };
     let (events, alerts) = (Arc::clone(&stores.events), Arc::clone(&stores.catalog));
-    Flow::new(worker, events, alerts, Arc::clone(ledger), clock.clone(), settings)
+    let past = events.searcher();
+    Flow::new(worker, events, alerts, Arc::clone(ledger), clock.clone(), settings).recheck_from(past)
 }

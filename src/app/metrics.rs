@@ -21,6 +21,13 @@ fn engine(view: &View, to: &mut String) {
     }
     to.push_str("# TYPE bartizan_late_events counter\n# HELP bartizan_late_events Matching events that came after the lateness of their source.\n");
     let _ = writeln!(to, "bartizan_late_events_total {}", view.stats.late);
+    to.push_str("# TYPE bartizan_rechecks counter\n# HELP bartizan_rechecks Groups judged again from the store: they came too late for memory, or had to go from it.\n");
+    let (answered, failed) = view.rechecks;
+    for (outcome, count) in [("answered", answered), ("failed", failed), ("overflowed", view.stats.rechecks_overflowed)] {
+        let _ = writeln!(to, "bartizan_rechecks_total{{outcome=\"{outcome}\"}} {count}");
+    }
+    to.push_str("# TYPE bartizan_rechecks_waiting gauge\n");
+    let _ = writeln!(to, "bartizan_rechecks_waiting {}", view.stats.rechecks_waiting);
     to.push_str("# TYPE bartizan_clock_ahead_events counter\n# HELP bartizan_clock_ahead_events Events that count for their receipt: their clock ran ahead.\n");
     for (source, skew) in &view.skews {
         let _ = writeln!(to, "bartizan_clock_ahead_events_total{{source=\"{}\"}} {}", escape(&source.0), skew.events);

@@ -22,6 +22,7 @@ use foldhash::fast::RandomState;
 use self::entry::Entry;
 use self::group::Group;
 use self::plan::Plan;
+use super::recheck::{Ask, Rechecks};
 use super::watermark::Horizons;
 use crate::model::{AlertId, ClusterId, Event, Finding, GroupKey, TenantId, Timestamp};
 
@@ -151,6 +152,20 @@ impl Correlator {
     /// Up to when windows in this place have been judged, in nanoseconds: what comes for before that is late.
     pub(crate) fn judged(&self, horizons: &Horizons, place: u32) -> i64 {
         horizons.judged(self.class, place)
+    }
+
+    /// Whether windows that an event of this time belongs to, or the entries before it in them, have been let go of by now.
+    pub(crate) fn is_gone(&self, time: i64, judged: i64) -> bool {
+        time < judged.saturating_sub(self.reach()).saturating_add(self.plan.span)
+    }
+
+    /// Asks for the group of such an event to be judged from the store. False if the event would not count.
+    pub(crate) fn recheck(&self, event: &Event, rule: u16, time: i64, rechecks: &mut Rechecks) -> bool {
+        let group = self.group_key(event, rule).filter(|_| self.plan.values(event).is_some());
+        let Some(group) = group else { return false };
+        let key = (self.rule, event.tenant.clone(), event.cluster.clone(), group);
+        rechecks.ask(Ask { key, from: time, to: time, reach: self.reach(), late: Some(event.id) });
+        true
     }
 
     /// Finds the group of an event that matched the referred rule. `time` is that which it counts for, `place` that of its cluster.

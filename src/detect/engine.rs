@@ -22,6 +22,7 @@ pub use super::journal::Damaged;
 use super::journal::Journal;
 pub use super::key::ValueKey;
 use super::matcher::{Matcher, Refused};
+use super::recheck::{Recheck, Rechecks};
 use super::rule::{Body, LogSource, Piece, Rule, RuleSet};
 use super::watermark::{Horizons, Watermarks};
 use super::witness::Witness;
@@ -64,6 +65,12 @@ pub struct EngineStats {
     pub late: u64,
     /// Matching events whose clock ran ahead and that count for the time they were received.
     pub clamped: u64,
+    /// How often the store was asked for, for what came too late or had to go.
+    pub rechecks_asked: u64,
+    /// Of these, those that found no room to wait.
+    pub rechecks_overflowed: u64,
+    /// Groups that wait to be judged from the store.
+    pub rechecks_waiting: usize,
     /// By index of the rule: up to when it has been judged, in the cluster that is farthest behind; `None` while nothing is known, and for rules that
     /// raise no alerts.
     pub evaluated_up_to: Vec<Option<Timestamp>>,
@@ -104,6 +111,7 @@ pub struct Engine {
     wanted: Vec<Vec<FieldRef>>,
     refused: Vec<Refused>,
     horizons: Horizons,
+    rechecks: Rechecks,
     found: Vec<u32>,
     /// Places in the last batch of the events that a rule matched.
     matched: Vec<usize>,
@@ -127,6 +135,7 @@ impl Engine {
             is_warming: false,
             refused: Vec::new(),
             horizons: Horizons::new(),
+            rechecks: Rechecks::default(),
             found: Vec::new(),
             matched: Vec::new(),
             rules: Arc::clone(&rules),
@@ -243,11 +252,16 @@ impl Engine {
                     continue;
                 }
                 let is_single = matches!(self.correlators[at].plan.kind, super::correlate::plan::PlanKind::Single);
-                let is_late = !self.is_warming && time.nanos() < self.correlators[at].judged(&self.horizons, place);
+                let judged = self.correlators[at].judged(&self.horizons, place);
+                let is_late = !self.is_warming && time.nanos() < judged;
                 was_late |= is_late;
                 if is_single && self.settings.per_event {
                     let witness = self.witness(&mut witness, event, rule, time);
                     out.extend(self.lone(at, event, (time, is_late, ahead.is_some()), &witness));
+                    continue;
+                }
+                if is_late && self.correlators[at].is_gone(time.nanos(), judged) {
+                    self.correlators[at].recheck(event, position, time.nanos(), &mut self.rechecks);
                     continue;
                 }
                 let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos(), place) else { continue };
@@ -328,6 +342,22 @@ impl Engine {
         }
     }
 
+    /// Takes out up to so many groups that are to be judged from the store, the oldest first.
+    pub fn rechecks(&mut self, max: usize) -> Vec<Recheck> {
+        let Self { rechecks, rules, horizons, correlators, .. } = self;
+        rechecks.take(max, |(rule, tenant, cluster, _)| {
+            let header = Arc::clone(&rules.rules.get(*rule)?.header);
+            let correlator = correlators.iter().find(|correlator| correlator.rule == *rule)?;
+            let judged = correlator.judged(horizons, horizons.known_place(tenant, cluster));
+            Some((header, Timestamp::from_nanos(judged)))
+        })
+    }
+
+    /// How it runs.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
     /// Whether this is a finite replay.
     pub fn is_finite(&self) -> bool {
         self.settings.is_finite
@@ -361,6 +391,9 @@ impl Engine {
         let mut stats = self.stats.clone();
         stats.evaluations = self.matcher.evaluations();
         stats.unknown = self.matcher.unknown().to_vec();
+        stats.rechecks_asked = self.rechecks.asked;
+        stats.rechecks_overflowed = self.rechecks.overflowed;
+        stats.rechecks_waiting = self.rechecks.len();
         stats.always_evaluated = self.matcher.always().count();
         for correlator in &self.correlators {
             stats.groups_live += correlator.groups_live();

@@ -58,6 +58,8 @@ pub(super) struct Horizons {
     judged: Vec<Vec<i64>>,
     /// What of it the journal has been told.
     told: Vec<Vec<i64>>,
+    /// By class: of a place that nothing was heard of yet, by sources that speak of all.
+    general: Vec<i64>,
     /// By class: the least of the places that any source carries these kinds from.
     least: Vec<Option<Timestamp>>,
 }
@@ -65,7 +67,15 @@ pub(super) struct Horizons {
 impl Horizons {
     /// Of rules that read these kinds; a class is a place in the list.
     pub(super) fn new() -> Self {
-        Self { places: HashMap::default(), last: None, classes: Vec::new(), judged: Vec::new(), told: Vec::new(), least: Vec::new() }
+        Self {
+            places: HashMap::default(),
+            last: None,
+            classes: Vec::new(),
+            judged: Vec::new(),
+            told: Vec::new(),
+            general: Vec::new(),
+            least: Vec::new(),
+        }
     }
 
     /// The class of rules that read these kinds.
@@ -75,6 +85,7 @@ impl Horizons {
         }
         self.classes.push(kinds);
         self.judged.push(Vec::new());
+        self.general.push(i64::MIN);
         self.least.push(None);
         self.classes.len() - 1
     }
@@ -99,9 +110,15 @@ impl Horizons {
         place
     }
 
+    /// The place of a cluster, if it has one of its own.
+    pub(super) fn known_place(&self, tenant: &TenantId, cluster: &ClusterId) -> u32 {
+        self.places.get(&(tenant.clone(), cluster.clone())).copied().unwrap_or(SHARED)
+    }
+
     /// Up to when rules of this class are judged in this place, in nanoseconds; `i64::MIN` while nothing is known.
     pub(super) fn judged(&self, class: usize, place: u32) -> i64 {
-        self.judged.get(class).and_then(|places| places.get(place as usize)).copied().unwrap_or(i64::MIN)
+        let known = self.judged.get(class).and_then(|places| places.get(place as usize)).copied();
+        known.or_else(|| self.general.get(class).copied()).unwrap_or(i64::MIN)
     }
 
     /// Up to when rules of this class are judged wherever a source carries what they read.
@@ -136,6 +153,8 @@ impl Horizons {
                     all = Some(all.map_or(*known, |all| all.min(*known)));
                 }
             }
+            let everywhere = least(general.iter().copied(), self.classes[class]).unwrap_or(i64::MIN);
+            self.general[class] = self.general[class].max(everywhere);
             self.least[class] = all.map(Timestamp::from_nanos);
         }
     }

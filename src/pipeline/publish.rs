@@ -10,12 +10,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::ledger::{Ledger, Outcome};
+use super::publisher::Publisher;
 use super::read::read;
+use super::recheck::{Answers, Rechecker};
 use super::view::View;
 use super::work::{Batch, Worker};
 use crate::clock::Clock;
-use crate::model::{Alert, Change, Checkpoint, Envelope, Event, Finding, Position};
+use crate::model::{Alert, Change, Checkpoint, Envelope, Event, Position};
 use crate::ports::{AlertStore, EventStore, Source, SourceError, StoreError};
+use crate::store::Searcher;
 
 /// How often time alone is looked at while nothing comes.
 const IDLE_EVERY: StdDuration = StdDuration::from_secs(10);
@@ -59,13 +62,14 @@ pub struct Summary {
 pub struct Flow {
     worker: Arc<Mutex<Worker>>,
     events: Arc<dyn EventStore>,
-    alerts: Arc<dyn AlertStore>,
+    publisher: Publisher,
     ledger: Arc<Ledger>,
     clock: Clock,
     settings: FlowSettings,
-    on_change: Option<mpsc::Sender<(Alert, Change)>>,
+    past: Option<Searcher>,
+    rechecker: Option<Rechecker>,
+    answers: Arc<Answers>,
     view: watch::Sender<Arc<View>>,
-    summary: Summary,
     /// Events appended since the last flush.
     waiting: usize,
     /// Positions taken in since the start; durable with the next flush.
@@ -95,13 +99,14 @@ impl Flow {
         Self {
             worker,
             events,
-            alerts,
+            publisher: Publisher::new(alerts),
             ledger,
             clock,
             settings,
-            on_change: None,
+            past: None,
+            rechecker: None,
+            answers: Arc::default(),
             view: watch::Sender::default(),
-            summary: Summary::default(),
             waiting: 0,
             reached: Checkpoint::default(),
             is_dirty: false,
@@ -112,7 +117,14 @@ impl Flow {
     /// Tells this channel of every alert that somebody is to hear of.
     #[must_use]
     pub fn on_change(mut self, to: mpsc::Sender<(Alert, Change)>) -> Self {
-        self.on_change = Some(to);
+        self.publisher.on_change = Some(to);
+        self
+    }
+
+    /// Judges what came too late, or had to go from memory, by what this finds.
+    #[must_use]
+    pub fn recheck_from(mut self, past: Searcher) -> Self {
+        self.past = Some(past);
         self
     }
 
@@ -124,6 +136,8 @@ impl Flow {
     /// Runs until every source has ended, or `stop` says so and all that was read is durable.
     pub async fn run(mut self, sources: Vec<Box<dyn Source>>, stop: watch::Receiver<bool>) -> Result<Summary, FlowError> {
         self.reached = self.events.checkpoint().await?;
+        let start = |past| Rechecker::start(past, self.publisher.clone(), Arc::clone(&self.answers));
+        self.rechecker = self.past.take().map(start);
         let (to, mut from) = mpsc::channel(self.settings.queue_envelopes_max);
         let (durable, _) = watch::channel(self.reached.clone());
         let mut readers = tokio::task::JoinSet::new();
@@ -143,6 +157,7 @@ impl Flow {
                 Ok(None) => break,
                 // Nothing waits, and nothing comes.
                 Err(_) if due.is_none() => {
+                    self.recheck().await?;
                     self.advance().await?;
                     due = self.is_dirty.then(Instant::now);
                 }
@@ -151,17 +166,21 @@ impl Flow {
             // Asked of the clock as well: a queue that is never empty lets no timeout come.
             if self.waiting >= self.settings.flush_events_max || due.is_some_and(|at| at <= Instant::now()) {
                 self.flush(&durable).await?;
+                self.recheck().await?;
                 self.advance().await?;
                 due = None;
             }
         }
         self.finish().await?;
         self.flush(&durable).await?;
+        if let Some(rechecker) = self.rechecker.take() {
+            rechecker.finish(self.on_worker(|worker| worker.rechecks(usize::MAX)).await?).await;
+        }
         drop(durable);
         while let Some(ended) = readers.join_next().await {
             ended??;
         }
-        Ok(self.summary)
+        Ok(Summary { alerts_opened: self.publisher.opened() })
     }
 
     /// From the first event that waits to its flush: longer where flushing is slow, so that it takes a fifth of the time at most.
@@ -202,7 +221,7 @@ impl Flow {
             (events, findings, drops)
         };
         let (mut events, findings, drops) = self.on_worker(work).await?;
-        self.publish(findings).await?;
+        self.publisher.publish(&findings).await?;
         let mut drops = drops.into_iter();
         events.retain(|event| {
             let dropped = drops.next().flatten();
@@ -238,24 +257,6 @@ impl Flow {
         Ok(events)
     }
 
-    async fn publish(&mut self, findings: Vec<Finding>) -> Result<(), FlowError> {
-        if findings.is_empty() {
-            return Ok(());
-        }
-        for (alert, change) in self.alerts.publish(&findings).await? {
-            if matches!(change, Change::Opened | Change::Reopened) {
-                self.summary.alerts_opened += 1;
-            }
-            if matches!(change, Change::Opened | Change::Reopened | Change::Superseded)
-                && let Some(to) = &self.on_change
-            {
-                // Nobody listening is no error: the alert is in the store.
-                let _ = to.send((alert, change)).await;
-            }
-        }
-        Ok(())
-    }
-
     async fn flush(&mut self, durable: &watch::Sender<Checkpoint>) -> Result<(), FlowError> {
         if self.is_dirty {
             let started = Instant::now();
@@ -271,12 +272,24 @@ impl Flow {
         Ok(())
     }
 
+    /// Hands on what memory could not judge. Comes right after a flush: what asked can be found then.
+    async fn recheck(&mut self) -> Result<(), FlowError> {
+        let room = self.rechecker.as_ref().map_or(0, Rechecker::room);
+        if room > 0 {
+            let jobs = self.on_worker(move |worker| worker.rechecks(room)).await?;
+            if let Some(rechecker) = &self.rechecker {
+                rechecker.give(jobs);
+            }
+        }
+        Ok(())
+    }
+
     /// Closes what time alone closes.
     async fn advance(&mut self) -> Result<(), FlowError> {
         let now = self.clock.now();
         let (findings, silences, view) = self.on_worker(move |worker| (worker.advance(now), worker.silences(now), worker.view())).await?;
-        self.view.send_replace(Arc::new(view));
-        self.publish(findings).await?;
+        self.view.send_replace(Arc::new(View { rechecks: self.answers.counts(), ..view }));
+        self.publisher.publish(&findings).await?;
         for batch in silences {
             self.absorb(batch).await?;
         }
@@ -288,7 +301,7 @@ impl Flow {
             self.absorb(batch).await?;
         }
         let findings = self.on_worker(Worker::finish).await?;
-        self.publish(findings).await
+        Ok(self.publisher.publish(&findings).await?)
     }
 
     /// Work that computes goes to a blocking thread, so that it delays no other task.

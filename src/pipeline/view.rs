@@ -12,6 +12,8 @@ pub struct View {
     pub stats: EngineStats,
     /// Up to when each rule has been judged in the cluster that is farthest behind, by id, for rules that know.
     pub evaluated_up_to: Vec<(String, Timestamp)>,
+    /// Rechecks that were answered from the store, and that were given up.
+    pub rechecks: (u64, u64),
     /// Sources whose clocks have run ahead.
     pub skews: BTreeMap<SourceId, Skew>,
 }
@@ -21,6 +23,6 @@ impl View {
         let stats = engine.stats();
         let rules = engine.rules().rules.iter().zip(&stats.evaluated_up_to);
         let evaluated_up_to = rules.filter_map(|(rule, upto)| Some((rule.header.id.clone(), (*upto)?))).collect();
-        Self { stats, evaluated_up_to, skews: skews.clone() }
+        Self { stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone() }
     }
 }

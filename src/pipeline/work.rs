@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::drop::Drops;
 use super::hearing::Hearing;
 use super::ledger::{Ledger, Outcome};
+use super::recheck::Job;
 use super::view::View;
 use crate::decode::{DecodeLimits, Decoded, Decoder, Stream, emitter_of_path};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
@@ -285,6 +286,13 @@ impl Worker {
         let mut findings = Vec::new();
         self.engine.advance(&watermarks, &mut findings);
         findings
+    }
+
+    /// Takes out up to so many rechecks, with what it takes to answer them.
+    pub(super) fn rechecks(&mut self, max: usize) -> Vec<Job> {
+        let (rules, settings) = (Arc::clone(self.engine.rules()), self.engine.settings().clone());
+        let job = |recheck| Job { recheck, rules: Arc::clone(&rules), settings: settings.clone() };
+        self.engine.rechecks(max).into_iter().map(job).collect()
     }
 
     /// What the engine tells of itself by now.

@@ -8,6 +8,7 @@ mod door;
 mod envelopes;
 mod hostile;
 mod kinds;
+mod late;
 mod live_s3;
 mod ocsf;
 mod parity;

@@ -6,7 +6,7 @@ use super::*;
 use crate::codec::Codec;
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::sigma;
-use crate::model::{ClusterId, EventId, Form, JournalPiece, Kinds, Origin, PartitionId, SourceId, TenantId, Timestamp};
+use crate::model::{ClusterId, EventId, Finding, Form, JournalPiece, Kinds, Origin, PartitionId, SourceId, TenantId, Timestamp};
 use crate::pipeline::{DropRule, Drops, WorkerSettings};
 use crate::query;
 

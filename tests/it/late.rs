@@ -1,0 +1,169 @@
+//! Whole objects that come late, through the flow as `serve` runs it: their alerts are those of order, once each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration as StdDuration, Instant};
+
+use async_trait::async_trait;
+use bartizan::app::Restorer;
+use bartizan::clock::Clock;
+use bartizan::codec::Codec;
+use bartizan::detect::engine::{Engine, EngineSettings};
+use bartizan::detect::sigma;
+use bartizan::model::{
+    Checkpoint, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, Status, TenantId, Timestamp,
+};
+use bartizan::pipeline::{Flow, FlowSettings, Ledger, Worker, WorkerSettings};
+use bartizan::ports::{Source, SourceError};
+use bartizan::store::catalog::{AlertFilter, Catalog};
+use bartizan::store::outbox::Routes;
+use bartizan::store::{EventLog, LogSettings};
+
+/// 2026-01-05T00:00:00Z, in seconds.
+const START: i64 = 1_767_571_200;
+const HOUR: i64 = 3600;
+
+const RULES: &str = "\
+title: Exec
+id: 11111111-1111-4111-8111-111111111111
+name: exec
+logsource: {product: kubernetes, service: audit}
+detection: {s: {verb: create, objectRef.subresource: exec}, condition: s}
+level: low
+---
+title: Secret
+id: 22222222-2222-4222-8222-222222222222
+name: secret
+logsource: {product: kubernetes, service: audit}
+detection: {s: {verb: get, objectRef.resource: secrets}, condition: s}
+level: low
+---
+title: Secrets read one after another
+id: 33333333-3333-4333-8333-333333333333
+correlation: {type: event_count, rules: [secret], group-by: [user.username], timespan: 10m, condition: {gte: 3}}
+level: high
+---
+title: A secret, then a shell
+id: 44444444-4444-4444-8444-444444444444
+correlation: {type: temporal_ordered, rules: [secret, exec], group-by: [user.username], timespan: 30m}
+level: high
+";
+
+/// An object: the events of an hour, and when it came (in seconds after the start).
+struct Object {
+    hour: i64,
+    came: i64,
+}
+
+/// Hands them out, and moves the clock to when each came.
+struct Objects(Vec<Object>, Clock);
+
+fn record(second: i64, user: &str, what: (&str, &str, &str)) -> String {
+    let time = Timestamp::from_seconds(START + second);
+    let (verb, resource, subresource) = what;
+    format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"{user}-{second}","stage":"ResponseComplete","verb":"{verb}","user":{{"username":"{user}"}},"objectRef":{{"resource":"{resource}","subresource":"{subresource}","namespace":"shop","name":"n{second}"}},"requestReceivedTimestamp":"{time}","stageTimestamp":"{time}"}}"#
+    ) + "\n"
+}
+
+/// In every hour: three secrets of one user and a shell after them; and secrets of another who is busy around two of four hours, so that what comes late
+/// moves the anchor of an alert, and the one after it hands over.
+fn events(hour: i64) -> String {
+    let (secret, exec) = (("get", "secrets", ""), ("create", "pods", "exec"));
+    let own = format!("user{hour}");
+    let mut text: String = [600, 700, 800].iter().map(|second| record(hour * HOUR + second, &own, secret)).collect();
+    let across: &[i64] = if hour % 4 < 3 { &[60, 3400, 3500] } else { &[] };
+    for second in across {
+        text += &record(hour * HOUR + second, "across", secret);
+    }
+    text += &record(hour * HOUR + 1000, &own, exec);
+    text
+}
+
+#[async_trait]
+impl Source for Objects {
+    fn id(&self) -> SourceId {
+        SourceId::from("bucket")
+    }
+
+    async fn next(&mut self) -> Result<Option<Envelope>, SourceError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let object = self.0.remove(0);
+        let received = Timestamp::from_seconds(START + object.came);
+        self.1.advance(received.since(self.1.now()));
+        let name = format!("hour-{}", object.hour);
+        let origin = Origin {
+            tenant: TenantId::default(),
+            cluster: ClusterId::default(),
+            source: self.id(),
+            partition: PartitionId::from(name.as_str()),
+            object: name.as_str().into(),
+            received,
+        };
+        let payloads = vec![(Position(0), events(object.hour).into_bytes())];
+        Ok(Some(Envelope {
+            origin: Arc::new(origin),
+            kinds: Kinds::ALL,
+            upto: Position(1),
+            form: Form::Whole,
+            is_last: true,
+            payloads,
+            rejects: Vec::new(),
+        }))
+    }
+
+    async fn commit(&mut self, _upto: &Checkpoint) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
+/// The alerts of an order of arrival, by id: what they say, and whether they are late.
+fn alerts(objects: Vec<Object>) -> BTreeMap<String, (String, bool)> {
+    let dir = tempfile::tempdir().unwrap();
+    let (rules, problems) = sigma::parse(&[("r.yml".into(), RULES.to_owned())], &sigma::Settings::default());
+    assert!(problems.iter().all(|problem| problem.severity != sigma::Severity::Error), "{problems:?}");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let clock = Clock::simulated(Timestamp::from_seconds(START));
+        let log = Arc::new(EventLog::open(LogSettings::at(dir.path()), clock.clone(), Arc::new(Restorer)).unwrap());
+        let catalog = Arc::new(Catalog::open(dir.path(), clock.clone(), Routes::medium_and_above(Vec::new())).await.unwrap());
+        let ledger = Arc::new(Ledger::default());
+        let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+        let worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings::default());
+        let settings = FlowSettings { flush_every: StdDuration::ZERO, flush_events_max: 1, queue_envelopes_max: 1, ..FlowSettings::default() };
+        let flow = Flow::new(worker, log.clone(), catalog.clone(), ledger, clock.clone(), settings).recheck_from(log.searcher());
+        let view = flow.view();
+        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        flow.run(vec![Box::new(Objects(objects, clock))], stopped).await.unwrap();
+        assert_eq!(view.borrow().rechecks.1, 0, "none was given up");
+        let page = catalog.list(&AlertFilter::default(), None, 1000).await.unwrap();
+        page.alerts.into_iter().map(|stored| stored.alert).filter(|alert| alert.status != Status::Superseded).map(|alert| {
+            let told = format!("{} {:?} x{} {}..{} {:?}", alert.rule.id, alert.group, alert.count, alert.first_seen, alert.last_seen, alert.events);
+            (alert.id.to_string(), (told, alert.late))
+        }).collect()
+    })
+}
+
+#[test]
+fn whole_objects_that_come_up_to_a_day_late_raise_the_alerts_of_order_once() {
+    let in_order = alerts((0..30).map(|hour| Object { hour, came: (hour + 1) * HOUR }).collect());
+    assert!(in_order.len() > 60, "{}", in_order.len());
+    assert!(in_order.values().all(|(_, late)| !late));
+    let started = Instant::now();
+    // Every third object comes when all the others have: 1 to 30 hours after its time.
+    let (on_time, late): (Vec<i64>, Vec<i64>) = (0..30).partition(|hour| hour % 3 != 1 || *hour < 5);
+    let came = |hour: i64, at: i64| Object { hour, came: at };
+    let objects = on_time.iter().map(|hour| came(*hour, (hour + 1) * HOUR)).chain(late.iter().map(|hour| came(*hour, 30 * HOUR + 60)));
+    let found = alerts(objects.collect());
+    let took = started.elapsed();
+    let strip = |all: &BTreeMap<String, (String, bool)>| all.iter().map(|(id, (told, _))| (id.clone(), told.clone())).collect::<Vec<_>>();
+    let (found_told, expected) = (strip(&found), strip(&in_order));
+    let missed: Vec<_> = expected.iter().filter(|alert| !found_told.contains(alert)).collect();
+    let double: Vec<_> = found_told.iter().filter(|alert| !expected.contains(alert)).collect();
+    assert!(missed.is_empty() && double.is_empty(), "missed {missed:#?}, double {double:#?}");
+    let late_alerts = found.values().filter(|(_, late)| *late).count();
+    assert!(late_alerts >= late.len(), "{late_alerts} of {} objects", late.len());
+    assert!(took < StdDuration::from_secs(60), "{took:?}");
+}
