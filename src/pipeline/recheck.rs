@@ -177,9 +177,8 @@ fn query(case: &Case, recheck: &Recheck) -> Query {
         all.push(Query::Or(kinds.map(|kind| term(FieldRef::Fact(Field::EventKind), kind.name())).collect()));
     }
     // The store knows what an event says; that a cluster or kind nobody wrote is a value of the group is its own doing.
-    let is_said = |field: &FieldRef, value: &str| {
-        !matches!(field, FieldRef::Fact(Field::Cluster | Field::EventKind)) && value.len() < VALUE_BYTES_MAX
-    };
+    let is_said =
+        |field: &FieldRef, value: &str| !matches!(field, FieldRef::Fact(Field::Cluster | Field::EventKind)) && value.len() < VALUE_BYTES_MAX;
     let ways = case.terms(&recheck.group).into_iter().map(|fields| {
         Query::And(fields.into_iter().filter(|(field, value)| is_said(field, value)).map(|(field, value)| term(field, &value)).collect())
     });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration as StdDuration, Instant};
+use std::time::Duration as StdDuration;
 
 use async_trait::async_trait;
 use bartizan::app::Restorer;
@@ -10,9 +10,7 @@ use bartizan::clock::Clock;
 use bartizan::codec::Codec;
 use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::sigma;
-use bartizan::model::{
-    Checkpoint, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, Status, TenantId, Timestamp,
-};
+use bartizan::model::{Checkpoint, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, Status, TenantId, Timestamp};
 use bartizan::pipeline::{Flow, FlowSettings, Ledger, Worker, WorkerSettings};
 use bartizan::ports::{Source, SourceError};
 use bartizan::store::catalog::{AlertFilter, Catalog};
@@ -132,17 +130,23 @@ fn alerts(objects: Vec<Object>) -> BTreeMap<String, (String, bool)> {
         let ledger = Arc::new(Ledger::default());
         let engine = Engine::new(Arc::new(rules), EngineSettings::default());
         let worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings::default());
-        let settings = FlowSettings { flush_every: StdDuration::ZERO, flush_events_max: 1, queue_envelopes_max: 1, ..FlowSettings::default() };
+        let settings = FlowSettings { flush_every: StdDuration::ZERO, flush_events_max: 1, queue_envelopes_max: 1 };
         let flow = Flow::new(worker, log.clone(), catalog.clone(), ledger, clock.clone(), settings).recheck_from(log.searcher());
         let view = flow.view();
         let (_stop, stopped) = tokio::sync::watch::channel(false);
         flow.run(vec![Box::new(Objects(objects, clock))], stopped).await.unwrap();
         assert_eq!(view.borrow().rechecks.1, 0, "none was given up");
         let page = catalog.list(&AlertFilter::default(), None, 1000).await.unwrap();
-        page.alerts.into_iter().map(|stored| stored.alert).filter(|alert| alert.status != Status::Superseded).map(|alert| {
-            let told = format!("{} {:?} x{} {}..{} {:?}", alert.rule.id, alert.group, alert.count, alert.first_seen, alert.last_seen, alert.events);
-            (alert.id.to_string(), (told, alert.late))
-        }).collect()
+        page.alerts
+            .into_iter()
+            .map(|stored| stored.alert)
+            .filter(|alert| alert.status != Status::Superseded)
+            .map(|alert| {
+                let told =
+                    format!("{} {:?} x{} {}..{} {:?}", alert.rule.id, alert.group, alert.count, alert.first_seen, alert.last_seen, alert.events);
+                (alert.id.to_string(), (told, alert.late))
+            })
+            .collect()
     })
 }
 
@@ -151,7 +155,7 @@ fn whole_objects_that_come_up_to_a_day_late_raise_the_alerts_of_order_once() {
     let in_order = alerts((0..30).map(|hour| Object { hour, came: (hour + 1) * HOUR }).collect());
     assert!(in_order.len() > 60, "{}", in_order.len());
     assert!(in_order.values().all(|(_, late)| !late));
-    let started = Instant::now();
+    let started = tokio::time::Instant::now();
     // Every third object comes when all the others have: 1 to 30 hours after its time.
     let (on_time, late): (Vec<i64>, Vec<i64>) = (0..30).partition(|hour| hour % 3 != 1 || *hour < 5);
     let came = |hour: i64, at: i64| Object { hour, came: at };

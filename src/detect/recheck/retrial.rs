@@ -111,8 +111,8 @@ impl Retrial {
         let after = |told: &BTreeMap<AlertId, Finding>, time: Timestamp| -> Vec<AlertId> {
             told.values().filter(|finding| finding.last >= time).map(|finding| finding.id).collect()
         };
-        let is_settled = after(&half.end(&recheck), recheck.from) == after(&told, recheck.from)
-            && (!is_known || after(&before, half_to) == after(&told, half_to));
+        let is_settled =
+            after(&half.end(&recheck), recheck.from) == after(&told, recheck.from) && (!is_known || after(&before, half_to) == after(&told, half_to));
         let content = |finding: &Finding| (finding.count, finding.first, finding.last, finding.events.clone());
         let is_new = |new: &&Finding| match is_known {
             true => before.get(&new.id).is_none_or(|old| content(old) != content(new)),
