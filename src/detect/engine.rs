@@ -353,11 +353,6 @@ impl Engine {
         })
     }
 
-    /// How it runs.
-    pub fn settings(&self) -> &EngineSettings {
-        &self.settings
-    }
-
     /// Whether this is a finite replay.
     pub fn is_finite(&self) -> bool {
         self.settings.is_finite

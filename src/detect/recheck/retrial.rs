@@ -67,7 +67,7 @@ impl Trial {
 impl Retrial {
     /// Of this case, by events from `width` times as far around as usual. `settings` are those of the engine that asked.
     pub fn new(case: &Case, recheck: Recheck, settings: &EngineSettings, width: i64) -> Self {
-        let settings = EngineSettings { is_finite: false, per_event: false, ..settings.clone() };
+        let settings = EngineSettings { is_finite: false, per_event: false, keeps_journal: false, ..settings.clone() };
         let trial = || Trial { engine: Engine::new(Arc::clone(&case.rules), settings.clone()), told: BTreeMap::new() };
         let around = Duration(case.margin().0.saturating_mul(width));
         let half = Duration(around.0 / 2);

@@ -91,6 +91,7 @@ impl Horizons {
     pub(in crate::detect) fn clear(&mut self) {
         self.judged.iter_mut().for_each(Vec::clear);
         self.told.clear();
+        self.general.fill(i64::MIN);
     }
 
     /// Takes over how far the classes that both know are judged.
