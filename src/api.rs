@@ -108,6 +108,17 @@ pub trait Ingest: Send + Sync {
     async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError>;
 }
 
+/// Why rules were not changed; those that run go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RulesError {
+    /// The new ones can not be read or run.
+    #[error("{0}")]
+    Refused(String),
+    /// Not now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
 /// What the service says of itself.
 #[async_trait]
 pub trait Service: Send + Sync {
@@ -121,6 +132,8 @@ pub trait Service: Send + Sync {
     async fn metrics(&self) -> String;
     /// The rules in force.
     fn rules(&self) -> Arc<Vec<Value>>;
+    /// Reads the rules anew, and tells what changed.
+    async fn reload(&self) -> Result<Value, RulesError>;
 }
 
 /// What handlers work with.

@@ -4,6 +4,7 @@ pub mod build;
 mod ingest;
 mod metrics;
 pub mod push;
+pub mod reload;
 mod restore;
 pub mod rules;
 pub mod serve;

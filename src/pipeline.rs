@@ -20,6 +20,6 @@ mod work;
 pub use drop::{DropRule, Drops};
 pub use hearing::Skew;
 pub use ledger::{Counts, Ledger, Outcome};
-pub use publish::{Flow, FlowError, FlowSettings, Summary};
+pub use publish::{Flow, FlowError, FlowSettings, Summary, SwapError, Swapped, Swapper};
 pub use view::View;
 pub use work::{Batch, Worker, WorkerSettings};

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ask::Id;
-use super::{Api, Problem};
+use super::{Api, Problem, RulesError};
 use crate::model::{ClusterId, SourceId};
 use crate::store::tokens::{NewToken, Scope, TokenError};
 
@@ -22,6 +22,14 @@ pub(super) async fn rule(State(api): State<Api>, Id(id): Id) -> Result<Json<Valu
     let rules = api.service.rules();
     let found = rules.iter().find(|rule| rule.get("id").and_then(Value::as_str) == Some(id.as_str()));
     found.cloned().map(Json).ok_or_else(|| Problem::not_found("there is no rule of this id"))
+}
+
+/// Reads the rules anew.
+pub(super) async fn reload(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    api.service.reload().await.map(Json).map_err(|error| match error {
+        RulesError::Refused(why) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_rules", why),
+        RulesError::Unavailable(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why),
+    })
 }
 
 /// Sources, with what they have brought.

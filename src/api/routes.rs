@@ -108,6 +108,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { parameters: &[FORMAT], ..route("GET", "/api/v1/alerts/{id}/events", Access::Admin, "Its contributing events.", "SearchAnswer") },
     Route { body: Some("AlertComment"), ..route("POST", "/api/v1/alerts/{id}/comments", Access::Admin, "Adds a comment.", "Object") },
     route("GET", "/api/v1/rules", Access::Admin, "The rules in force.", "Object"),
+    route("POST", "/api/v1/rules/reload", Access::Admin, "Reads configuration and rules anew; a set that can not be read changes nothing.", "Object"),
     route("GET", "/api/v1/rules/{id}", Access::Admin, "One rule.", "Object"),
     route("GET", "/api/v1/sources", Access::Admin, "Sources, with what they have brought.", "Object"),
     route("GET", "/api/v1/ledger", Access::Admin, "Every record that came and how it ended, by source.", "Object"),
@@ -152,6 +153,7 @@ pub(super) fn others() -> Router<Api> {
         .route("/api/v1/alerts/{id}/events", get(alerts::events))
         .route("/api/v1/alerts/{id}/comments", post(alerts::comment))
         .route("/api/v1/rules", get(admin::rules))
+        .route("/api/v1/rules/reload", post(admin::reload))
         .route("/api/v1/rules/{id}", get(admin::rule))
         .route("/api/v1/sources", get(admin::sources))
         .route("/api/v1/ledger", get(admin::ledger))

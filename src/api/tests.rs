@@ -50,6 +50,9 @@ impl Service for Nothing {
     fn rules(&self) -> Arc<Vec<Value>> {
         Arc::default()
     }
+    async fn reload(&self) -> Result<Value, crate::api::RulesError> {
+        Err(crate::api::RulesError::Refused("x.yml is broken".to_owned()))
+    }
 }
 
 struct Fixture {
@@ -122,6 +125,7 @@ async fn answers() {
         ("GET /api/v1/alerts?status=gone", &[], "", "400 bad_parameter"),
         ("GET /api/v1/alerts/00000000000000000000000000000000", &[], "", "404 not_found"),
         ("PATCH /api/v1/alerts/00000000000000000000000000000000", &json, "{}", "400 nothing_to_change"),
+        ("POST /api/v1/rules/reload", &[], "", "422 bad_rules"),
         ("GET /api/v1/nothing", &[], "", "404 not_found"),
         ("POST /ingest/auto", &[], "{}", "200 {\"accepted\":2,\"rejected\":0}"),
         ("POST /ingest/auto", &[("content-encoding", "br")], "{}", "415 unsupported_encoding"),

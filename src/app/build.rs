@@ -1,6 +1,6 @@
 //! Opening what the service owns: the event log, the catalog, the rules and their engine, the targets of alerts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
@@ -86,16 +86,18 @@ fn target(notifier: &NotifierSettings) -> anyhow::Result<Target> {
     Ok(Target { name: notifier.name.clone(), notifier: Arc::new(Webhook::build(settings)?) })
 }
 
-/// The rules in force. Broken ones are logged and left out.
-pub fn rule_set(config: &Config) -> anyhow::Result<Arc<RuleSet>> {
+/// The rules in force, and the files of which some are left out: broken ones are logged.
+pub fn rule_set(config: &Config) -> anyhow::Result<(Arc<RuleSet>, BTreeSet<String>)> {
+    let mut broken = BTreeSet::new();
     let (rules, diagnostics) = rules::load(&config.detect)?;
     for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error) {
         tracing::error!(file = %diagnostic.file, line = diagnostic.line, problem = %diagnostic.message, "cannot use rule");
+        broken.insert(diagnostic.file.as_ref().to_owned());
     }
     if rules.rules.is_empty() {
         bail!("no rule can be run: see `bartizan rules check`");
     }
-    Ok(Arc::new(rules))
+    Ok((Arc::new(rules), broken))
 }
 
 /// What is left out of the store.

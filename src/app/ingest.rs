@@ -27,7 +27,7 @@ pub struct Ingested {
 pub async fn ingest(config: &Config, clock: &Clock, paths: &[PathBuf], cluster: ClusterId) -> anyhow::Result<Ingested> {
     let started = clock.now();
     let stores = Stores::open(config, clock).await?;
-    let rules = build::rule_set(config)?;
+    let (rules, _) = build::rule_set(config)?;
     let ledger = Arc::new(Ledger::new(build::drops(config)?.names()));
     let worker = build::replaying(config, &rules, &ledger)?;
     let (inputs, found) = walk(paths);

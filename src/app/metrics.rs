@@ -35,7 +35,7 @@ fn engine(view: &View, to: &mut String) {
 }
 
 /// All metrics.
-pub(super) async fn render(ledger: &Ledger, catalog: &Catalog, view: &View) -> String {
+pub(super) async fn render(ledger: &Ledger, catalog: &Catalog, view: &View, (reloads, refused): (u64, u64)) -> String {
     let mut to = String::new();
     to.push_str("# TYPE bartizan_records counter\n# HELP bartizan_records Records by how they ended.\n");
     let counts = ledger.counts();
@@ -66,6 +66,9 @@ pub(super) async fn render(ledger: &Ledger, catalog: &Catalog, view: &View) -> S
     to.push_str("# TYPE bartizan_ledger_remainder gauge\n# HELP bartizan_ledger_remainder Records received and in no outcome yet; 0 when nothing is in flight.\n");
     let _ = writeln!(to, "bartizan_ledger_remainder {}", total.remainder());
     engine(view, &mut to);
+    to.push_str("# TYPE bartizan_rule_reloads counter\n# HELP bartizan_rule_reloads Times that rules were read anew, by what came of it.\n");
+    let _ = writeln!(to, "bartizan_rule_reloads_total{{outcome=\"done\"}} {reloads}");
+    let _ = writeln!(to, "bartizan_rule_reloads_total{{outcome=\"refused\"}} {refused}");
     to.push_str("# TYPE bartizan_alerts gauge\n# HELP bartizan_alerts Alerts in the catalog.\n");
     if let Ok(levels) = catalog.counts_by_level(&AlertFilter::default()).await {
         for (level, count) in levels {

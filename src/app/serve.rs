@@ -12,12 +12,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::build::{self, Stores};
 use super::push::{DEFAULT_SOURCE, Door};
+use super::reload::{ReadSettings, Reloader};
 use crate::api::server::{self, ServerLimits};
-use crate::api::{Api, Held, Ingest, Limits, PushError, Receipt, Sender, Service, tls};
+use crate::api::{Api, Held, Ingest, Limits, PushError, Receipt, RulesError, Sender, Service, tls};
 use crate::clock::Clock;
 use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
-use crate::detect::rule::{LogSource, RuleSet};
 use crate::model::{Alert, Change, SourceId};
 use crate::pipeline::{Ledger, View};
 use crate::ports::{EventStore, Outbox, Source};
@@ -40,6 +40,8 @@ pub struct Served {
     sources: Vec<Box<dyn Source>>,
     courier: Courier,
     spool: Spool,
+    /// What reads the rules anew.
+    pub reloader: Arc<Reloader>,
     /// How connections are held; free to be changed before it runs.
     pub limits: ServerLimits,
 }
@@ -50,15 +52,21 @@ impl std::fmt::Debug for Served {
     }
 }
 
-/// Opens everything that the configuration asks for. `on_change` hears of every alert that somebody is to hear of.
-pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender<(Alert, Change)>>) -> anyhow::Result<Served> {
+/// Opens everything that the configuration asks for. `settings` is asked when rules are to be read anew; `on_change` hears of every alert that
+/// somebody is to hear of.
+pub async fn open(
+    config: &Config,
+    clock: &Clock,
+    settings: ReadSettings,
+    on_change: Option<mpsc::Sender<(Alert, Change)>>,
+) -> anyhow::Result<Served> {
     build::install_tls();
     let acceptor = match config.server.tls.as_ref().and_then(|tls| tls.cert.as_ref().zip(tls.key.as_ref())) {
         Some((cert, key)) => Some(tls::load(cert, key).map_err(anyhow::Error::msg)?),
         None => None,
     };
     let targets = build::targets(config)?;
-    let rules = build::rule_set(config)?;
+    let (rules, mut broken) = build::rule_set(config)?;
     let stores = Stores::open(config, clock).await?;
     let ledger = Arc::new(Ledger::new(build::drops(config)?.names()));
     let checkpoint = stores.events.checkpoint().await?;
@@ -68,6 +76,8 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
         let (config, rules, ledger, events, now) = (config.clone(), Arc::clone(&rules), Arc::clone(&ledger), Arc::clone(&stores.events), clock.now());
         tokio::task::spawn_blocking(move || build::serving(&config, &rules, &ledger, &events, now)).await??
     };
+    let refused = worker.engine().refused().iter().filter_map(|refused| rules.rules.get(refused.rule));
+    broken.extend(refused.map(|rule| rule.header.id.clone()));
     let mut flow = build::flow(config, &stores, worker, &ledger, clock);
     if let Some(to) = on_change {
         flow = flow.on_change(to);
@@ -80,11 +90,12 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
     let address = listener.local_addr()?;
     first_token(&stores.catalog, address).await?;
     let door = Door::new(spool.clone(), Arc::clone(&ledger), clock.clone(), build::masked(config));
+    let reloader = Arc::new(Reloader::new(settings, flow.swapper(), searcher.clone(), &rules, broken));
     let state = Arc::new(State {
         door: door.clone(),
         ledger,
         sources: config.sources.clone(),
-        rules: Arc::new(described(&rules)),
+        reloader: Arc::clone(&reloader),
         catalog: Arc::clone(&stores.catalog),
         view: flow.view(),
     });
@@ -102,7 +113,7 @@ pub async fn open(config: &Config, clock: &Clock, on_change: Option<mpsc::Sender
         drain: StdDuration::from_secs(u64::from(config.server.drain_s)),
         ..ServerLimits::default()
     };
-    Ok(Served { address, is_tls: acceptor.is_some(), stores, listener, acceptor, api, flow, sources, courier, spool, limits })
+    Ok(Served { address, is_tls: acceptor.is_some(), stores, listener, acceptor, api, flow, sources, courier, spool, limits, reloader })
 }
 
 /// Off loopback nothing answers without a token: the first start there makes one and shows it once.
@@ -124,24 +135,6 @@ fn note(note: Note) {
         Note::Recovered { target } => tracing::info!(target_name = %target, "notifier answers again"),
         Note::Outbox { target, error } => tracing::error!(target_name = %target, %error, "cannot use the outbox"),
     }
-}
-
-/// Rules as the API shows them.
-fn described(rules: &RuleSet) -> Vec<Value> {
-    let shown = rules.rules.iter().filter(|rule| !rule.is_silent).map(|rule| {
-        let mut value = serde_json::to_value(rule.header.as_ref()).unwrap_or_default();
-        value["description"] = rule.description.clone().into();
-        value["falsepositives"] = rule.false_positives.clone().into();
-        value["references"] = rule.references.clone().into();
-        value["file"] = rule.file.as_ref().into();
-        value["logsource"] = match &rule.logsource {
-            LogSource::Any => "any".into(),
-            LogSource::Kind(kind) => kind.name().into(),
-            LogSource::NotApplicable(text) => format!("not applicable: {text}").into(),
-        };
-        value
-    });
-    shown.collect()
 }
 
 impl Served {
@@ -181,7 +174,7 @@ struct State {
     door: Door,
     ledger: Arc<Ledger>,
     sources: Vec<SourceSettings>,
-    rules: Arc<Vec<Value>>,
+    reloader: Arc<Reloader>,
     catalog: Arc<Catalog>,
     view: watch::Receiver<Arc<View>>,
 }
@@ -229,10 +222,14 @@ impl Service for State {
 
     async fn metrics(&self) -> String {
         let view = Arc::clone(&self.view.borrow());
-        super::metrics::render(&self.ledger, &self.catalog, &view).await
+        super::metrics::render(&self.ledger, &self.catalog, &view, self.reloader.counts()).await
     }
 
     fn rules(&self) -> Arc<Vec<Value>> {
-        Arc::clone(&self.rules)
+        self.reloader.shown()
+    }
+
+    async fn reload(&self) -> Result<Value, RulesError> {
+        self.reloader.reload().await
     }
 }

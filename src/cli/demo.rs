@@ -43,7 +43,8 @@ pub(super) fn run(args: &DemoArgs, screen: &Screen) -> anyhow::Result<Exit> {
     service::block_on(async {
         let (to, mut alerts) = mpsc::channel(256);
         config.server.listen = free(args.listen).await?;
-        let served = serve::open(&config, &Clock::System, Some(to)).await?;
+        let detect = config.detect.clone();
+        let served = serve::open(&config, &Clock::System, Box::new(move || Ok(detect.clone())), Some(to)).await?;
         let url = format!("http://{}", served.address);
         println!("bartizan is running at {url}; its data is in {}", place(args.data_dir.as_ref()));
         let (tell, stop) = watch::channel(false);

@@ -1,9 +1,12 @@
 //! `serve`: the service, until Ctrl-C or SIGTERM.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::args::ServeArgs;
 use super::{Exit, service};
+use crate::app::reload::Reloader;
 use crate::app::serve;
 use crate::clock::Clock;
 
@@ -14,8 +17,11 @@ pub(super) fn run(args: &ServeArgs, log_format: Option<super::args::LogFormat>, 
         config.server.listen = listen;
     }
     service::start_logging(&config, log_format, verbose, no_color);
+    let path = args.config.clone();
     service::block_on(async move {
-        let served = serve::open(&config, &Clock::System, None).await?;
+        let settings = Box::new(move || service::config(path.as_deref()).map(|config| config.detect));
+        let served = serve::open(&config, &Clock::System, settings, None).await?;
+        tokio::spawn(reload_when_told(Arc::clone(&served.reloader)));
         let scheme = if served.is_tls { "https" } else { "http" };
         tracing::info!(url = %format!("{scheme}://{}", served.address), data = %config.store.path.display(), "serving");
         if !served.is_tls && !served.address.ip().is_loopback() {
@@ -24,6 +30,18 @@ pub(super) fn run(args: &ServeArgs, log_format: Option<super::args::LogFormat>, 
         served.run(until_told()).await
     })?;
     Ok(Exit::Done)
+}
+
+/// Reads the rules anew with every SIGHUP. What comes of it is logged.
+async fn reload_when_told(reloader: Arc<Reloader>) {
+    let mut hangup = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::error!(%error, "cannot hear SIGHUP"),
+    };
+    while hangup.recv().await.is_some() {
+        // It has been logged.
+        let _ = reloader.reload().await;
+    }
 }
 
 /// Becomes true with Ctrl-C or SIGTERM.

@@ -1,5 +1,6 @@
 //! Publishing: alerts at once, events into the store, checkpoints with each flush, and then the word to the sources.
 
+mod orders;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +10,8 @@ use std::time::Duration as StdDuration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::orders::Order;
+pub use self::orders::{SwapError, Swapped, Swapper};
 use super::ledger::{Ledger, Outcome};
 use super::publisher::Publisher;
 use super::read::read;
@@ -70,6 +73,8 @@ pub struct Flow {
     rechecker: Option<Rechecker>,
     answers: Arc<Answers>,
     view: watch::Sender<Arc<View>>,
+    orders_to: mpsc::Sender<Order>,
+    orders: mpsc::Receiver<Order>,
     /// Events appended since the last flush.
     waiting: usize,
     /// Positions taken in since the start; durable with the next flush.
@@ -96,6 +101,7 @@ impl Flow {
         settings: FlowSettings,
     ) -> Self {
         let worker = Arc::new(Mutex::new(worker));
+        let (orders_to, orders) = mpsc::channel(1);
         Self {
             worker,
             events,
@@ -107,6 +113,8 @@ impl Flow {
             rechecker: None,
             answers: Arc::default(),
             view: watch::Sender::default(),
+            orders_to,
+            orders,
             waiting: 0,
             reached: Checkpoint::default(),
             is_dirty: false,
@@ -148,7 +156,14 @@ impl Flow {
         let mut due: Option<Instant> = None;
         loop {
             let wake = due.unwrap_or_else(|| Instant::now() + IDLE_EVERY);
-            let next = tokio::time::timeout_at(wake, from.recv()).await;
+            let next = tokio::select! {
+                biased;
+                Some(order) = self.orders.recv() => {
+                    self.obey(order, &durable).await?;
+                    continue;
+                }
+                next = tokio::time::timeout_at(wake, from.recv()) => next,
+            };
             match next {
                 Ok(Some(envelope)) => {
                     self.take(envelope).await?;

@@ -3,11 +3,13 @@
 mod state;
 #[cfg(test)]
 mod tests;
+mod young;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use self::young::Young;
 use super::drop::Drops;
 use super::hearing::Hearing;
 use super::ledger::{Ledger, Outcome};
@@ -90,6 +92,7 @@ pub struct Worker {
     parser: Parser,
     seen: Seen,
     engine: Engine,
+    young: Option<Young>,
     ledger: Arc<Ledger>,
     settings: WorkerSettings,
     /// Readers of payloads that come in pieces.
@@ -117,6 +120,7 @@ impl Worker {
             parser: Parser::new(settings.decode.record.clone()),
             seen: Seen::new(IDS_PER_GENERATION_MAX, settings.has_past),
             engine,
+            young: None,
             ledger,
             settings,
             streams: BTreeMap::new(),
@@ -270,13 +274,20 @@ impl Worker {
         self.hear(events);
         let mut findings = Vec::new();
         self.engine.process(events, &mut findings);
+        if let Some(young) = &mut self.young {
+            young.watch(events);
+        }
         findings
     }
 
     /// By place in the batch that was just detected: the number of the rule that leaves an event out of the store. Nothing a rule matched is left out.
     pub fn drops(&self, events: &[Event]) -> Vec<Option<usize>> {
         let mut matched = self.engine.matched().iter().copied().peekable();
-        let judge = |(at, event)| if matched.next_if_eq(&at).is_some() { None } else { self.settings.drops.judge(event) };
+        let mut matched_by_new = self.young.as_ref().map(Young::matched).unwrap_or_default().iter().copied().peekable();
+        let judge = |(at, event)| {
+            let is_evidence = matched.next_if_eq(&at).is_some() | matched_by_new.next_if_eq(&at).is_some();
+            if is_evidence { None } else { self.settings.drops.judge(event) }
+        };
         events.iter().enumerate().map(judge).collect()
     }
 

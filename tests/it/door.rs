@@ -17,7 +17,8 @@ fn serving(limits: ServerLimits, test: impl FnOnce(SocketAddr)) {
     let text = format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n", dir.path().join("data"));
     let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut served = runtime.block_on(bartizan::app::serve::open(&config, &Clock::System, None)).unwrap();
+    let detect = config.detect.clone();
+    let mut served = runtime.block_on(bartizan::app::serve::open(&config, &Clock::System, Box::new(move || Ok(detect.clone())), None)).unwrap();
     served.limits = limits;
     let address = served.address;
     let (stop_now, stop) = tokio::sync::watch::channel(false);

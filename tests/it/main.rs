@@ -14,6 +14,7 @@ mod ocsf;
 mod parity;
 mod public_rules;
 mod reading;
+mod reload;
 mod samples;
 mod secrets;
 mod service;

@@ -54,6 +54,11 @@ impl Service {
         self.said.lock().unwrap().join("\n")
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: no goodbye.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

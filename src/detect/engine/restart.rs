@@ -198,6 +198,72 @@ fn deltas_are_short_and_from_time_to_time_a_whole_stands_for_all() {
     assert!(engine.take_journal().unwrap().bytes.is_empty());
 }
 
+/// A set with the timespan of one rule changed, or none, under other numbers.
+fn changed(before: &RuleSet, which: &str) -> Arc<RuleSet> {
+    let mut after = before.clone();
+    after.rules.insert(0, simple("new", &["x: 1"]));
+    for rule in &mut after.rules {
+        if let Body::Correlation(body) = &mut rule.body {
+            body.rules.iter_mut().for_each(|at| *at += 1);
+            if rule.header.id == which {
+                body.timespan = Duration::seconds(61);
+            }
+        }
+    }
+    Arc::new(after)
+}
+
+#[test]
+fn windows_go_over_to_the_next_set_and_what_changed_is_filled_from_the_past() {
+    let before = rules(5.0);
+    let shorts: Vec<Short> = (0..5).map(|n| (0, 3, n, n * 2, 0)).collect();
+    let all = events(&shorts);
+    let (past, last) = all.split_at(4);
+    let of = |out: &[Finding], id: &str| out.iter().filter(|finding| finding.rule.id == id).map(|finding| finding.count).collect::<Vec<u64>>();
+    for (changes, warms, expected) in [("", false, [5, 5]), ("c0", true, [5, 5]), ("c0", false, [0, 5])] {
+        let mut old = engine(&before);
+        let mut out = Vec::new();
+        feed(&mut old, past, &mut out);
+        assert_eq!((of(&out, "c0"), of(&out, "c1")), (vec![], vec![]));
+        let mut next = Engine::new(changed(&before, changes), old.settings().clone());
+        let cold = next.cold_beside(&old);
+        assert_eq!(cold.ids().len(), 1 + usize::from(!changes.is_empty()), "{:?}", cold.ids());
+        if warms {
+            next.warm(&cold, past, &mut Vec::new());
+        }
+        next.warmed(&cold, &Watermarks::default());
+        next.adopt(&mut old);
+        assert!(next.take_journal().unwrap().is_whole);
+        feed(&mut next, last, &mut out);
+        let found = [of(&out, "c0").last().copied().unwrap_or_default(), of(&out, "c1").last().copied().unwrap_or_default()];
+        assert_eq!(found, expected, "{changes} {warms}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// To change to a set that means the same changes nothing, wherever it comes.
+    #[test]
+    fn a_swap_anywhere_changes_nothing(shorts in shorts(), size in 1_usize..9, swaps in prop::collection::vec(any::<bool>(), 1..12)) {
+        let (rules, events) = (rules(2.0), events(&shorts));
+        let mut straight = engine(&rules);
+        let (mut expected, mut out) = (Vec::new(), Vec::new());
+        events.chunks(size).for_each(|batch| feed(&mut straight, batch, &mut expected));
+        let mut engine = engine(&rules);
+        for (batch, swap) in events.chunks(size).zip(swaps.iter().cycle()) {
+            feed(&mut engine, batch, &mut out);
+            if *swap {
+                let mut next = Engine::new(Arc::clone(&rules), engine.settings().clone());
+                prop_assert!(next.cold_beside(&engine).is_empty());
+                next.adopt(&mut engine);
+                engine = next;
+            }
+        }
+        prop_assert_eq!(last_words(out), last_words(expected));
+    }
+}
+
 #[test]
 fn a_rule_that_changed_is_cold_and_the_others_are_not() {
     let before = rules(3.0);

@@ -89,11 +89,12 @@ impl Engine {
         }
     }
 
-    /// Fills the windows of these rules with events of the past, in any order; they raise nothing and are not counted.
-    pub fn warm(&mut self, cold: &Cold, events: &[Event]) {
+    /// Fills the windows of these rules with events of the past, in any order; they are never late and are not counted. What they would have raised
+    /// comes out as well, and counts as shown.
+    pub fn warm(&mut self, cold: &Cold, events: &[Event], past: &mut Vec<Finding>) {
         let stats = self.stats.clone();
         self.is_warming = true;
-        self.watch(cold, events, &mut Vec::new());
+        self.watch(cold, events, past);
         self.is_warming = false;
         self.stats = stats;
     }

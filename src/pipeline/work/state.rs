@@ -82,7 +82,7 @@ impl Worker {
     /// Fills the windows of these rules with events that the store had before; they raise nothing.
     pub fn warm(&mut self, cold: &Cold, events: &[Event]) {
         self.hear(events);
-        self.engine.warm(cold, events);
+        self.engine.warm(cold, events, &mut Vec::new());
     }
 
     /// The windows of these rules are full: what had closed by now raises nothing.
