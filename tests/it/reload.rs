@@ -55,7 +55,7 @@ fn a_change_under_load_loses_and_misses_nothing() {
         for change in 1..=reloads {
             let user = format!("user{change}");
             push(&client, &service, reads(&user, 0..SEEN)).await;
-            let is_broken = change % 10 == 0;
+            let is_broken = change.is_multiple_of(10);
             let text = if is_broken { "title: [".to_owned() } else { rules(change) };
             std::fs::write(dir.path().join("rules.yml"), text).unwrap();
             // The fifth comes before, while or after the rules change.
@@ -76,7 +76,7 @@ fn a_change_under_load_loses_and_misses_nothing() {
         let all = format!("{}/api/v1/events/search?limit=0", service.url);
         until(&client, &all, |answer| answer["total"]["value"] == reloads * (SEEN + 1)).await;
         let (_, shown) = json(client.get(format!("{}/api/v1/rules", service.url))).await;
-        let last = reloads - usize::from(reloads % 10 == 0);
+        let last = reloads - usize::from(reloads.is_multiple_of(10));
         assert!(shown.to_string().contains(&format!("told {last} times")), "{shown}");
         let metrics = client.get(format!("{}/metrics", service.url)).send().await.unwrap().text().await.unwrap();
         assert!(metrics.contains(&format!("bartizan_rule_reloads_total{{outcome=\"refused\"}} {}", reloads / 10)), "{metrics}");
