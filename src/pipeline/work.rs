@@ -93,6 +93,8 @@ pub struct Worker {
     seen: Seen,
     engine: Engine,
     young: Option<Young>,
+    /// Rechecks of an engine that was, by its rules.
+    owed: Vec<Job>,
     ledger: Arc<Ledger>,
     settings: WorkerSettings,
     /// Readers of payloads that come in pieces.
@@ -121,6 +123,7 @@ impl Worker {
             seen: Seen::new(IDS_PER_GENERATION_MAX, settings.has_past),
             engine,
             young: None,
+            owed: Vec::new(),
             ledger,
             settings,
             streams: BTreeMap::new(),
@@ -303,7 +306,9 @@ impl Worker {
     pub(super) fn rechecks(&mut self, max: usize) -> Vec<Job> {
         let (rules, settings) = (Arc::clone(self.engine.rules()), self.engine.settings().clone());
         let job = |recheck| Job { recheck, rules: Arc::clone(&rules), settings: settings.clone() };
-        self.engine.rechecks(max).into_iter().map(job).collect()
+        let mut jobs: Vec<Job> = self.owed.drain(..self.owed.len().min(max)).collect();
+        jobs.extend(self.engine.rechecks(max - jobs.len()).into_iter().map(job));
+        jobs
     }
 
     /// What the engine tells of itself by now.

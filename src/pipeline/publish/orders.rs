@@ -123,7 +123,7 @@ impl Flow {
                 let swapped = match self.on_worker(Worker::swap).await? {
                     Some((findings, old)) => {
                         let count = findings.len();
-                        self.publish(findings).await?;
+                        self.publisher.publish(&findings).await?;
                         Some(Swapped { pause: started.elapsed(), findings: count, _old: old })
                     }
                     None => None,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Worker;
 use crate::detect::engine::{Cold, Engine};
+use crate::detect::recheck::RECHECKS_MAX;
 use crate::detect::watermark::Watermarks;
 use crate::model::{AlertId, Duration, Event, Finding, Timestamp};
 
@@ -85,6 +86,8 @@ impl Worker {
     /// contribute, and the engine that was. `None` if there is none to be.
     pub fn swap(&mut self) -> Option<(Vec<Finding>, Engine)> {
         let Young { mut engine, cold, watermarks, since, findings, .. } = self.young.take()?;
+        self.owed = self.rechecks(usize::MAX);
+        self.owed.truncate(RECHECKS_MAX);
         engine.warmed(&cold, &watermarks);
         engine.adopt(&mut self.engine);
         let old = std::mem::replace(&mut self.engine, engine);
