@@ -3,15 +3,25 @@
 //! Everything is in event time and a function of the set of matching acts: order, delay and repetition change nothing but the way to
 //! the same alerts. State is bounded by named limits; past one a count can be too low, never too high.
 
+mod absence;
+pub(crate) mod chain;
+mod close;
 pub(crate) mod entry;
 mod group;
 mod insert;
+#[cfg(test)]
+mod model;
+pub(crate) mod numbers;
+pub(crate) mod order;
 pub(crate) mod plan;
+#[cfg(test)]
+mod properties;
 mod show;
 mod stored;
 mod summary;
 #[cfg(test)]
 mod tests;
+pub(crate) mod ways;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -19,12 +29,13 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use self::chain::Shown;
 use self::entry::Entry;
 use self::group::Group;
 use self::plan::Plan;
 use super::recheck::{Ask, Rechecks};
 use super::watermark::Horizons;
-use crate::model::{AlertId, ClusterId, Event, Finding, GroupKey, TenantId, Timestamp};
+use crate::model::{AlertId, ClusterId, Duration, Event, GroupKey, Kinds, TenantId, Timestamp};
 
 pub(crate) use self::stored::skip_group;
 pub(crate) use self::summary::CLOCK_AHEAD;
@@ -104,7 +115,34 @@ pub(crate) struct Correlator {
     /// Entries of all groups.
     entries: usize,
     scratch: Vec<u8>,
+    /// It raises alerts of its own, and is not only stood on.
+    pub(crate) raises: bool,
+    /// The kinds of events that it reads, by way of those it stands on.
+    pub(crate) reads: Kinds,
+    /// How much later than events the alerts come that it stands on, in nanoseconds.
+    pub(crate) lag: i64,
+    /// How far before what has been judged entries are kept, in nanoseconds.
+    kept: i64,
+    /// The correlators whose alerts it stands on, by their places in the engine.
+    pub(crate) stands_on: Vec<usize>,
     pub(crate) losses: Losses,
+}
+
+/// Begins the key of a group: bytes that are equal for equal groups.
+fn key_into(scratch: &mut Vec<u8>, tenant: &TenantId, cluster: &ClusterId) {
+    scratch.clear();
+    add_bytes(scratch, tenant.as_str().as_bytes());
+    add_bytes(scratch, cluster.as_str().as_bytes());
+}
+
+fn add_to_key(scratch: &mut Vec<u8>, name: &str, value: Option<&str>) {
+    add_bytes(scratch, name.as_bytes());
+    add_bytes(scratch, value.map_or(b"\xff".as_slice(), str::as_bytes));
+}
+
+fn add_bytes(scratch: &mut Vec<u8>, bytes: &[u8]) {
+    scratch.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+    scratch.extend_from_slice(bytes);
 }
 
 /// What lies in the way of an event that matched.
@@ -119,6 +157,11 @@ impl Correlator {
     /// Of the rule of this number, which is judged by horizons of this class.
     pub(crate) fn new(plan: Plan, rule: usize, class: usize) -> Self {
         Self {
+            raises: true,
+            reads: Kinds::ALL,
+            lag: 0,
+            kept: plan.reach(),
+            stands_on: Vec::new(),
             plan,
             rule,
             class,
@@ -146,7 +189,7 @@ impl Correlator {
 
     /// Up to when windows have been judged in every cluster; `None` while nothing is known.
     pub(crate) fn evaluated_up_to(&self, horizons: &Horizons) -> Option<Timestamp> {
-        horizons.least(self.class)
+        horizons.least(self.class).map(|time| time.minus(Duration(self.lag)))
     }
 
     /// Up to when windows in this place have been judged, in nanoseconds: what comes for before that is late.
@@ -163,25 +206,23 @@ impl Correlator {
     pub(crate) fn recheck(&self, event: &Event, rule: u16, time: i64, rechecks: &mut Rechecks) -> bool {
         let group = self.group_key(event, rule).filter(|_| self.plan.values(event).is_some());
         let Some(group) = group else { return false };
-        let key = (self.rule, event.tenant.clone(), event.cluster.clone(), group);
-        rechecks.ask(Ask { key, from: time, to: time, reach: self.reach(), late: Some(event.id) });
+        self.ask(event, group, time, rechecks);
         true
+    }
+
+    /// Asks for a group to be judged from the store, if what is found there would be told.
+    pub(crate) fn ask(&self, event: &Event, group: GroupKey, time: i64, rechecks: &mut Rechecks) {
+        if self.raises {
+            let key = (self.rule, event.tenant.clone(), event.cluster.clone(), group);
+            rechecks.ask(Ask { key, from: time, to: time, reach: self.reach(), late: Some(event.id) });
+        }
     }
 
     /// Finds the group of an event that matched the referred rule. `time` is that which it counts for, `place` that of its cluster.
     pub(crate) fn admit(&mut self, event: &Event, rule: u16, time: i64, place: u32) -> Admission {
         let Self { plan, scratch, .. } = self;
-        scratch.clear();
-        let mut add = |bytes: &[u8]| {
-            scratch.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-            scratch.extend_from_slice(bytes);
-        };
-        add(event.tenant.as_str().as_bytes());
-        add(event.cluster.as_str().as_bytes());
-        let counts = plan.group(event, rule, &mut |name, value| {
-            add(name.as_bytes());
-            add(value.map_or(b"\xff".as_slice(), str::as_bytes));
-        });
+        key_into(scratch, &event.tenant, &event.cluster);
+        let counts = plan.group(event, rule, &mut |name, value| add_to_key(scratch, name, value));
         if !counts {
             return Admission::Ignored;
         }
@@ -192,12 +233,13 @@ impl Correlator {
             return if is_known { Admission::Ignored } else { Admission::Counts { group: *at, values } };
         }
         let Some(key) = self.group_key(event, rule) else { return Admission::Ignored };
-        let group = self.insert(Group::new(event.tenant.clone(), event.cluster.clone(), key, place));
-        self.lanes.entry(place).or_default().queue.push(Reverse((time, group)));
+        let group = self.begin(Group::new(event.tenant.clone(), event.cluster.clone(), key, place), time);
         Admission::Counts { group, values }
     }
 
-    fn insert(&mut self, group: Group) -> u32 {
+    /// Keeps a new group under the key that was written last.
+    fn begin(&mut self, group: Group, time: i64) -> u32 {
+        let place = group.place;
         let key: Box<[u8]> = self.scratch.as_slice().into();
         let at = match self.free.pop() {
             Some(at) => at,
@@ -208,21 +250,26 @@ impl Correlator {
         };
         self.index.insert(key.clone(), at);
         self.groups[at as usize] = Some((key, group));
+        self.lanes.entry(place).or_default().queue.push(Reverse((time, at)));
         at
     }
 
     /// Adds an entry to the group that [`Correlator::admit`] named.
     pub(crate) fn push(&mut self, group: u32, entry: Entry) {
-        if let Some(Some((_, found))) = self.groups.get_mut(group as usize) {
-            found.push(entry);
+        self.change(group, |group, _| group.push(entry));
+    }
+
+    fn change(&mut self, at: u32, change: impl FnOnce(&mut Group, &Plan)) {
+        if let Some(Some((_, found))) = self.groups.get_mut(at as usize) {
+            change(found, &self.plan);
             if !std::mem::replace(&mut found.is_dirty, true) {
-                self.dirty.push(group);
+                self.dirty.push(at);
             }
         }
     }
 
     /// Works in what was pushed since, and puts out what that changed (nothing, if there is no `out`: the alerts wait).
-    pub(crate) fn settle(&mut self, limits: &Limits, mut out: Option<&mut Vec<Finding>>) {
+    pub(crate) fn settle(&mut self, limits: &Limits, mut out: Option<&mut Vec<Shown>>) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for at in dirty.drain(..) {
             let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
@@ -231,10 +278,10 @@ impl Correlator {
             let before = group.len();
             self.losses.entries_dropped += group.settle(&self.plan, &self.plan.header.id, entries_max, out.as_deref_mut());
             self.entries = (self.entries + group.len()).saturating_sub(before);
-            if !self.plan.closing.is_empty()
-                && let Some(oldest) = group.oldest()
+            if self.plan.is_closing()
+                && let Some(due) = group.schedule(&self.plan)
             {
-                self.lanes.entry(group.place).or_default().due.push(Reverse((oldest.saturating_add(self.plan.span), at)));
+                self.lanes.entry(group.place).or_default().due.push(Reverse((due, at)));
             }
         }
         self.dirty = dirty;
@@ -260,7 +307,7 @@ impl Correlator {
     }
 
     /// Of the groups idle longest, the one that got least far goes: a flood of fresh groups does not push out one that is near its bound.
-    fn evict(&mut self, out: Option<&mut Vec<Finding>>) -> bool {
+    fn evict(&mut self, out: Option<&mut Vec<Shown>>) -> bool {
         let sample: Vec<(i64, u32)> = (0..EVICTION_SAMPLE).map_while(|_| self.pop_stalest()).collect();
         let len = |at: u32| self.groups.get(at as usize).and_then(Option::as_ref).map_or(0, |(_, group)| group.len());
         let Some(victim) = sample.iter().min_by_key(|(time, at)| (len(*at), *time, *at)).map(|(_, at)| *at) else { return false };
@@ -286,11 +333,12 @@ impl Correlator {
     }
 
     /// Time has come so far: judges windows that have closed, and lets go of what no event can change any more.
-    pub(crate) fn advance(&mut self, horizons: &Horizons, out: &mut Vec<Finding>) {
+    pub(crate) fn advance(&mut self, horizons: &Horizons, out: &mut Vec<Shown>) {
         let mut lanes = std::mem::take(&mut self.lanes);
         for (place, lane) in &mut lanes {
             let judged = horizons.judged(self.class, *place);
             if judged != i64::MIN {
+                let judged = judged.saturating_sub(self.lag);
                 self.close((*place, lane), judged, Some(out));
                 self.expire(lane, judged);
             }
@@ -299,14 +347,13 @@ impl Correlator {
         self.lanes = lanes;
     }
 
-    /// How long before what is judged entries are kept: an alert absorbs what lies a bucket and a span after its anchor, which stands in windows of a
-    /// span.
+    /// How long before what is judged its alerts can reach, in nanoseconds.
     pub(crate) fn reach(&self) -> i64 {
-        self.plan.bucket.saturating_add(self.plan.span.saturating_mul(2))
+        self.kept.saturating_add(self.lag)
     }
 
     fn expire(&mut self, lane: &mut Lane, judged: i64) {
-        let horizon = judged.saturating_sub(self.reach());
+        let horizon = judged.saturating_sub(self.kept);
         while lane.queue.peek().is_some_and(|Reverse((time, _))| *time < horizon) {
             let Some(Reverse((_, at))) = lane.queue.pop() else { break };
             let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
@@ -321,24 +368,21 @@ impl Correlator {
         }
     }
 
-    fn close(&mut self, (place, lane): (u32, &mut Lane), judged: i64, mut out: Option<&mut Vec<Finding>>) {
+    fn close(&mut self, (place, lane): (u32, &mut Lane), judged: i64, mut out: Option<&mut Vec<Shown>>) {
         while lane.due.peek().is_some_and(|Reverse((time, _))| *time <= judged) {
-            let Some(Reverse((time, at))) = lane.due.pop() else { break };
-            while lane.due.peek().is_some_and(|Reverse((_, other))| *other == at) {
-                lane.due.pop();
-            }
+            let Some(Reverse((due, at))) = lane.due.pop() else { break };
             // A group that has gone left its time behind, and another may stand where it stood.
             let Some((_, group)) = self.groups.get_mut(at as usize).and_then(Option::as_mut).filter(|(_, group)| group.place == place) else {
                 continue;
             };
-            if let Some(next) = group.close(&self.plan, &self.plan.header.id, judged, out.as_deref_mut()) {
-                lane.due.push(Reverse((next.max(time.saturating_add(1)), at)));
+            if let Some(next) = group.close(&self.plan, &self.plan.header.id, due, judged, out.as_deref_mut()) {
+                lane.due.push(Reverse((next, at)));
             }
         }
     }
 
     /// The end of a finite replay: all windows close, and every alert comes out.
-    pub(crate) fn finish(&mut self, out: &mut Vec<Finding>) {
+    pub(crate) fn finish(&mut self, out: &mut Vec<Shown>) {
         let mut lanes = std::mem::take(&mut self.lanes);
         for (place, lane) in &mut lanes {
             self.close((*place, lane), i64::MAX, None);

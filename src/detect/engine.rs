@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod acceptance;
+mod build;
 #[cfg(test)]
 mod restart;
 mod state;
@@ -13,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::state::{Cold, Restore};
+use super::correlate::chain::Shown;
 use super::correlate::entry::Entry;
-use super::correlate::plan::Plan;
 use super::correlate::{Admission, CLOCK_AHEAD, Correlator, alert_id};
 pub use super::correlate::{ENTITIES_MAX, EVENTS_MAX, Limits, STEPS_MAX};
 use super::identity::{Identity, identities};
@@ -23,10 +24,10 @@ use super::journal::Journal;
 pub use super::key::ValueKey;
 use super::matcher::{Matcher, Refused};
 use super::recheck::{Recheck, Rechecks};
-use super::rule::{Body, LogSource, Piece, Rule, RuleSet};
+use super::rule::{LogSource, RuleSet};
 use super::watermark::{Horizons, Watermarks};
 use super::witness::Witness;
-use crate::model::{Duration, Event, FieldRef, Finding, Kinds, Timestamp};
+use crate::model::{Duration, Event, FieldRef, Finding, Timestamp};
 
 /// How far an event's clock may run ahead of ours. Past it the event counts for the time it was received.
 pub const FUTURE_MAX: Duration = Duration::minutes(5);
@@ -97,6 +98,7 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     settings: EngineSettings,
     matcher: Matcher,
+    /// What stands on another's alerts comes after it.
     correlators: Vec<Correlator>,
     /// By correlator: what its rule means.
     identities: Vec<Identity>,
@@ -115,6 +117,8 @@ pub struct Engine {
     found: Vec<u32>,
     /// Places in the last batch of the events that a rule matched.
     matched: Vec<usize>,
+    /// Kept between calls for its room.
+    shown: Vec<Shown>,
     stats: EngineStats,
 }
 
@@ -138,12 +142,14 @@ impl Engine {
             rechecks: Rechecks::default(),
             found: Vec::new(),
             matched: Vec::new(),
+            shown: Vec::new(),
             rules: Arc::clone(&rules),
         };
         let meanings = identities(&rules);
-        for (at, rule) in rules.rules.iter().enumerate() {
-            let is_out = matches!(rule.logsource, LogSource::NotApplicable(_)) || rule.is_silent || refused.iter().any(|refused| refused.rule == at);
-            if is_out {
+        for at in build::storeys(&rules) {
+            let rule = &rules.rules[at];
+            let is_out = matches!(rule.logsource, LogSource::NotApplicable(_));
+            if is_out || build::is_fed_only(rule) || refused.iter().any(|refused| refused.rule == at) {
                 continue;
             }
             match engine.add(at, rule, &refused) {
@@ -154,44 +160,6 @@ impl Engine {
         refused.sort_by_key(|refused| refused.rule);
         engine.refused = refused;
         engine
-    }
-
-    fn add(&mut self, at: usize, rule: &Rule, refused: &[Refused]) -> Result<(), String> {
-        let plan = Plan::new(rule, &self.settings.key)?;
-        let referred: Vec<usize> = match &rule.body {
-            Body::Single(_) => vec![at],
-            Body::Correlation(correlation) => correlation.rules.clone(),
-        };
-        for other in &referred {
-            let Some(other_rule) = self.rules.rules.get(*other) else { return Err("it refers to a rule that is not there".to_owned()) };
-            if *other != at && matches!(other_rule.body, Body::Correlation(_)) {
-                return Err(format!("it refers to `{}`, a correlation: correlations of correlations are not supported", other_rule.header.id));
-            }
-            if refused.iter().any(|refused| refused.rule == *other) {
-                return Err(format!("it refers to `{}`, which cannot be run", other_rule.header.id));
-            }
-        }
-        let reads = referred.iter().fold(Kinds::NONE, |kinds, other| match self.rules.rules[*other].logsource {
-            LogSource::Kind(kind) => kinds.with(kind),
-            LogSource::Any | LogSource::NotApplicable(_) => Kinds::ALL,
-        });
-        let class = self.horizons.class(reads);
-        let named = plan.title.iter().flat_map(|title| &title.0).filter_map(|piece| match piece {
-            Piece::Field(field) => Some(field.clone()),
-            Piece::Text(_) => None,
-        });
-        for field in named {
-            for other in &referred {
-                if !self.wanted[*other].contains(&field) {
-                    self.wanted[*other].push(field.clone());
-                }
-            }
-        }
-        for (position, other) in (0..u16::MAX).zip(&referred) {
-            self.feeds[*other].push(Feed { correlator: self.correlators.len(), position });
-        }
-        self.correlators.push(Correlator::new(plan, at, class));
-        Ok(())
     }
 
     /// The rules in force.
@@ -223,9 +191,7 @@ impl Engine {
         self.stats.events += events.len() as u64;
         self.found = found;
         let is_finite = self.settings.is_finite;
-        for correlator in &mut self.correlators {
-            correlator.settle(&self.settings.limits, (!is_finite).then_some(&mut *out));
-        }
+        self.each(out, |_, correlator, parts, shown| correlator.settle(parts.limits, (!is_finite).then_some(shown)));
         if let Some(journal) = &mut self.journal {
             journal.settle();
         }
@@ -261,7 +227,12 @@ impl Engine {
                     continue;
                 }
                 if is_late && self.correlators[at].is_gone(time.nanos(), judged) {
-                    self.correlators[at].recheck(event, position, time.nanos(), &mut self.rechecks);
+                    if self.correlators[at].recheck(event, position, time.nanos(), &mut self.rechecks)
+                        && self.correlators[at].plan.is_chained
+                        && let Some(group) = self.correlators[at].group_key(event, position)
+                    {
+                        self.recheck_over(at, event, &group, time.nanos());
+                    }
                     continue;
                 }
                 let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos(), place) else { continue };
@@ -337,9 +308,11 @@ impl Engine {
         if let Some(journal) = &mut self.journal {
             journal.advance(&mut self.horizons);
         }
-        for correlator in &mut self.correlators {
-            correlator.advance(&self.horizons, out);
-        }
+        self.each(out, |_, correlator, parts, shown| {
+            // What it stands on has just moved on.
+            correlator.settle(parts.limits, Some(&mut *shown));
+            correlator.advance(parts.horizons, shown);
+        });
     }
 
     /// Takes out up to so many groups that are to be judged from the store, the oldest first.
@@ -361,9 +334,10 @@ impl Engine {
     /// The end of a finite replay: closes all windows. Findings come out in order of time.
     pub fn finish(&mut self, out: &mut Vec<Finding>) {
         let from = out.len();
-        for correlator in &mut self.correlators {
-            correlator.finish(out);
-        }
+        self.each(out, |_, correlator, parts, shown| {
+            correlator.settle(parts.limits, None);
+            correlator.finish(shown);
+        });
         if let Some(added) = out.get_mut(from..) {
             added.sort_by_key(|finding| (finding.first, finding.last, finding.id));
         }

@@ -23,7 +23,7 @@ pub(super) use read::{Headers, Operation, Reading};
 pub(super) use write::{Journal, Scribe};
 
 /// The version that this build writes, and the only one it reads: from another one the windows are filled from the store.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes of the check.
 const CHECK_BYTES: usize = 8;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Duration, FieldRef, Kind, RuleHeader, TimePart};
+use crate::model::{Duration, FieldRef, Kind, RuleHeader, RuleType, TimePart};
 
 /// A rule with everything an engine and a lint need.
 #[derive(Debug, Clone)]
@@ -94,6 +94,17 @@ pub enum Condition {
     Or(Vec<Condition>),
     /// At least so many of them.
     AtLeast(usize, Vec<Condition>),
+}
+
+impl Condition {
+    /// Hands out every index that it names, as often as it does.
+    pub(crate) fn each(&self, index: &mut dyn FnMut(usize)) {
+        match self {
+            Self::Selection(at) => index(*at),
+            Self::Not(inner) => inner.each(index),
+            Self::And(of) | Self::Or(of) | Self::AtLeast(_, of) => of.iter().for_each(|inner| inner.each(index)),
+        }
+    }
 }
 
 /// What a selection asks of an event.
@@ -241,10 +252,14 @@ pub struct Correlation {
     pub rules: Vec<usize>,
     pub group_by: Vec<GroupField>,
     pub timespan: Duration,
-    /// Bounds on the count; all must hold. `temporal` without one means every referred rule.
+    /// Bounds on the count or the number; all must hold. `temporal` without one means every referred rule.
     pub bounds: Vec<(Comparison, f64)>,
-    /// Of `value_count`: the fields whose distinct values are counted.
+    /// Of `value_count`: the fields whose distinct values are counted. Of the other `value_` types: the field whose numbers are taken.
     pub count_fields: Vec<FieldRef>,
+    /// Of `value_percentile`: which one, 0 to 100.
+    pub percentile: f64,
+    /// Of temporal types, in place of bounds: an expression over [`Correlation::rules`], by position.
+    pub condition: Option<Condition>,
 }
 
 /// The correlation's type.
@@ -252,8 +267,43 @@ pub struct Correlation {
 pub enum CorrelationKind {
     EventCount,
     ValueCount,
+    ValueSum,
+    ValueAvg,
+    ValuePercentile,
+    /// The percentile 50.
+    ValueMedian,
     Temporal,
     TemporalOrdered,
+}
+
+impl CorrelationKind {
+    /// As Sigma writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EventCount => "event_count",
+            Self::ValueCount => "value_count",
+            Self::ValueSum => "value_sum",
+            Self::ValueAvg => "value_avg",
+            Self::ValuePercentile => "value_percentile",
+            Self::ValueMedian => "value_median",
+            Self::Temporal => "temporal",
+            Self::TemporalOrdered => "temporal_ordered",
+        }
+    }
+
+    /// What alerts say of it.
+    pub fn rule_type(self) -> RuleType {
+        match self {
+            Self::EventCount => RuleType::EventCount,
+            Self::ValueCount => RuleType::ValueCount,
+            Self::ValueSum => RuleType::ValueSum,
+            Self::ValueAvg => RuleType::ValueAvg,
+            Self::ValuePercentile => RuleType::ValuePercentile,
+            Self::ValueMedian => RuleType::ValueMedian,
+            Self::Temporal => RuleType::Temporal,
+            Self::TemporalOrdered => RuleType::TemporalOrdered,
+        }
+    }
 }
 
 /// A field to group by. With an alias each referred rule has a field of its own.

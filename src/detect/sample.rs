@@ -101,12 +101,6 @@ pub(super) fn simple(id: &str, items: &[&str]) -> Rule {
 /// A correlation of the rules with these indices, grouped by native fields.
 pub(super) fn correlation(id: &str, kind: CorrelationKind, rules: &[usize], by: &[&str], seconds: i64, bounds: &[(Comparison, f64)]) -> Rule {
     let group_by = by.iter().map(|name| GroupField { name: Arc::from(*name), fields: vec![FieldRef::parse(name).unwrap(); rules.len()] }).collect();
-    let shown = match kind {
-        CorrelationKind::EventCount => RuleType::EventCount,
-        CorrelationKind::ValueCount => RuleType::ValueCount,
-        CorrelationKind::Temporal => RuleType::Temporal,
-        CorrelationKind::TemporalOrdered => RuleType::TemporalOrdered,
-    };
     let body = Correlation {
         kind,
         rules: rules.to_vec(),
@@ -114,8 +108,10 @@ pub(super) fn correlation(id: &str, kind: CorrelationKind, rules: &[usize], by: 
         timespan: Duration::seconds(seconds),
         bounds: bounds.to_vec(),
         count_fields: Vec::new(),
+        percentile: 50.0,
+        condition: None,
     };
-    rule(id, shown, Body::Correlation(body))
+    rule(id, kind.rule_type(), Body::Correlation(body))
 }
 
 /// Rules that others refer to raise no alert of their own.

@@ -4,6 +4,7 @@
 //! correlation key or field under a reserved root refuses its rule with file, line, column and what would be right.
 
 mod alias;
+mod bounds;
 mod condition;
 mod correlation;
 mod diagnostic;

@@ -8,12 +8,10 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::correlate::entry::{Entries, Entry};
+use super::correlate::numbers;
+use super::correlate::order::{NEVER, follow};
 use super::correlate::plan::{Plan, PlanKind};
-
-/// Entries of one instant that are told apart when one event matches several rules of an ordered correlation.
-const INSTANT_ENTRIES_MAX: usize = 16;
-/// No chain so far.
-const NEVER: i64 = i64::MIN;
+use super::correlate::ways::Way;
 
 /// The state of a walk over entries.
 #[derive(Debug, Default)]
@@ -25,7 +23,9 @@ pub(super) struct Scanner {
     /// Of `temporal`: how many entries of each rule stand in the window.
     rules: Vec<u32>,
     distinct_rules: usize,
-    /// Of `temporal_ordered`: for each prefix of the rules, the latest start of a chain that ends before this instant.
+    /// Of `value_sum`: in billionths.
+    sum: i128,
+    /// Of `temporal_ordered`: for each prefix of each chain, one chain after the other, the latest start of a chain that ends before this instant.
     before: Vec<i64>,
     /// The same, this instant's entries included.
     after: Vec<i64>,
@@ -37,12 +37,13 @@ impl Scanner {
     /// That will be given entries from this index on.
     pub(super) fn at(index: usize, plan: &Plan) -> Self {
         let rules = plan.referred.max(1);
+        let steps = plan.chains.iter().map(Vec::len).sum();
         Self {
             lo: index,
             instant: index,
             rules: vec![0; if plan.kind == PlanKind::Temporal { rules } else { 0 }],
-            before: vec![NEVER; if plan.kind == PlanKind::Ordered { rules } else { 0 }],
-            after: vec![NEVER; if plan.kind == PlanKind::Ordered { rules } else { 0 }],
+            before: vec![NEVER; steps],
+            after: vec![NEVER; steps],
             ..Self::default()
         }
     }
@@ -64,8 +65,8 @@ impl Scanner {
             return true;
         }
         match plan.kind {
-            PlanKind::Single | PlanKind::Count => true,
-            PlanKind::Distinct | PlanKind::Temporal => {
+            PlanKind::Single | PlanKind::Count | PlanKind::Average | PlanKind::Percentile => true,
+            PlanKind::Distinct | PlanKind::Sum | PlanKind::Temporal => {
                 self.enter(entry, plan);
                 true
             }
@@ -80,13 +81,14 @@ impl Scanner {
                     *self.values.entry(*value).or_default() += 1;
                 }
             }
+            PlanKind::Sum => self.sum += numbers::sum(&entry.values),
             PlanKind::Temporal => {
                 if let Some(count) = self.rules.get_mut(usize::from(entry.rule)) {
                     self.distinct_rules += usize::from(*count == 0);
                     *count += 1;
                 }
             }
-            PlanKind::Single | PlanKind::Count | PlanKind::Ordered => {}
+            PlanKind::Single | PlanKind::Count | PlanKind::Average | PlanKind::Percentile | PlanKind::Ordered => {}
         }
     }
 
@@ -105,10 +107,18 @@ impl Scanner {
         let qualifies = match plan.kind {
             PlanKind::Single | PlanKind::Count => at + 1 - self.lo >= plan.least,
             PlanKind::Distinct => self.values.len() >= plan.least,
-            PlanKind::Temporal => self.distinct_rules >= plan.least,
+            PlanKind::Sum => numbers::meets(&plan.bounds, self.sum, 1),
+            PlanKind::Temporal if plan.ways.is_empty() => self.distinct_rules >= plan.least,
+            PlanKind::Temporal => plan.ways.iter().any(|way| self.has(*way)),
+            // Of a part these say nothing: whole windows are judged elsewhere.
+            PlanKind::Average | PlanKind::Percentile => false,
             PlanKind::Ordered => self.chain(entries, at, plan, start),
         };
         qualifies.then_some(self.lo)
+    }
+
+    fn has(&self, way: Way) -> bool {
+        way.chain().all(|rule| self.rules.get(usize::from(rule)).is_some_and(|count| *count > 0))
     }
 
     fn leave(&mut self, old: &Entry, plan: &Plan) {
@@ -123,91 +133,39 @@ impl Scanner {
                     }
                 }
             }
+            PlanKind::Sum => self.sum -= numbers::sum(&old.values),
             PlanKind::Temporal => {
                 if let Some(count) = self.rules.get_mut(usize::from(old.rule)) {
                     *count = count.saturating_sub(1);
                     self.distinct_rules -= usize::from(*count == 0);
                 }
             }
-            PlanKind::Single | PlanKind::Count | PlanKind::Ordered => {}
+            PlanKind::Single | PlanKind::Count | PlanKind::Average | PlanKind::Percentile | PlanKind::Ordered => {}
         }
     }
 
-    /// Whether a chain of all rules, in order and by different events, ends at this instant and started after `start`.
+    /// Whether a chain in one of the wanted orders ends at this instant and started after `start`.
     fn chain(&mut self, entries: &Entries, at: usize, plan: &Plan, start: i64) -> bool {
         let (Some(entry), Some(first)) = (entries.get(at), entries.get(self.instant)) else { return false };
-        let now = entry.time;
-        if first.time != now {
+        if first.time != entry.time {
             self.before.clone_from(&self.after);
             self.instant = at;
         }
-        if self.instant == at {
-            // The usual case: alone at its instant.
-            self.after.clone_from(&self.before);
-            let rule = usize::from(entry.rule);
-            let begun = if rule == 0 { now } else { self.before.get(rule - 1).copied().unwrap_or(NEVER) };
-            if let Some(after) = self.after.get_mut(rule) {
-                *after = (*after).max(begun);
-            }
-            return rule + 1 == plan.referred && begun > start;
-        }
-        let instant: Vec<&Entry> = (self.instant..=at).filter_map(|at| entries.get(at)).collect();
-        let has_shared = instant.windows(2).any(|pair| pair[0].id == pair[1].id);
-        let rules = plan.referred;
-        let begun = |rule: usize, before: &[i64]| if rule == 0 { now } else { before.get(rule - 1).copied().unwrap_or(NEVER) };
-        let mut ends_at = NEVER;
-        self.after.clone_from(&self.before);
-        if has_shared {
-            let instant = &instant[..instant.len().min(INSTANT_ENTRIES_MAX)];
-            for from in 0..rules {
-                let begun = begun(from, &self.before);
-                let reach = if begun == NEVER { 0 } else { assignable(instant, from, rules) };
-                for rule in from..from + reach {
-                    self.after[rule] = self.after[rule].max(begun);
-                    ends_at = if rule + 1 == rules { ends_at.max(begun) } else { ends_at };
-                }
-            }
+        let many: Vec<&Entry>;
+        let instant = if self.instant == at {
+            std::slice::from_ref(&entry)
         } else {
-            let mut running = NEVER;
-            for rule in 0..rules {
-                let is_here = instant.iter().any(|entry| usize::from(entry.rule) == rule);
-                running = if is_here { running.max(begun(rule, &self.before)) } else { NEVER };
-                self.after[rule] = self.after[rule].max(running);
-            }
-            ends_at = running;
+            many = entries.range(self.instant..=at).collect();
+            many.as_slice()
+        };
+        let (mut before, mut after) = (self.before.as_slice(), self.after.as_mut_slice());
+        let mut ends_at = NEVER;
+        for chain in &plan.chains {
+            let (known, other) = before.split_at(chain.len());
+            let (new, rest) = after.split_at_mut(chain.len());
+            ends_at = ends_at.max(follow(chain, known, new, instant, entry.time));
+            (before, after) = (other, rest);
         }
         ends_at > start
     }
-}
-
-/// How many rules, from this one on, can each be given an event of its own among these entries.
-fn assignable(instant: &[&Entry], from: usize, rules: usize) -> usize {
-    /// For each entry, the rule its event is given to: entries of one event share the slot of the first.
-    fn give(instant: &[&Entry], rule: usize, given: &mut [Option<usize>], tried: &mut [bool]) -> bool {
-        for (at, entry) in instant.iter().enumerate() {
-            if usize::from(entry.rule) != rule {
-                continue;
-            }
-            let slot = instant.iter().position(|other| other.id == entry.id).unwrap_or(at);
-            if std::mem::replace(&mut tried[slot], true) {
-                continue;
-            }
-            let is_free = match given[slot] {
-                None => true,
-                Some(other) => give(instant, other, given, tried),
-            };
-            if is_free {
-                given[slot] = Some(rule);
-                return true;
-            }
-        }
-        false
-    }
-    let mut given = vec![None; instant.len()];
-    for rule in from..rules {
-        if !give(instant, rule, &mut given, &mut vec![false; instant.len()]) {
-            return rule - from;
-        }
-    }
-    rules - from
 }

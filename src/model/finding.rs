@@ -13,6 +13,10 @@ pub enum RuleType {
     Single,
     EventCount,
     ValueCount,
+    ValueSum,
+    ValueAvg,
+    ValuePercentile,
+    ValueMedian,
     Temporal,
     TemporalOrdered,
     /// What the service says of itself.

@@ -13,12 +13,14 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use super::chain::Shown;
+use super::close::Extra;
 use super::entry::{Entries, Entry, FIRST, Key};
 use super::insert::Reach;
-use super::plan::{Plan, PlanKind};
+use super::plan::{Judged, Plan, PlanKind};
 use super::summary::Summary;
 use crate::detect::window::Scanner;
-use crate::model::{ActId, AlertId, ClusterId, Finding, GroupKey, TenantId, Timestamp};
+use crate::model::{ActId, AlertId, ClusterId, GroupKey, TenantId, Timestamp};
 
 /// Entries up to which an act is looked for one by one.
 const LINEAR_MAX: usize = 32;
@@ -38,10 +40,10 @@ pub(super) struct Anchored {
 }
 
 /// A window that meets its rule's bound: where it ends, and the entries in it.
-struct Window {
-    end: Key,
-    first: usize,
-    last: usize,
+pub(super) struct Window {
+    pub(super) end: Key,
+    pub(super) first: usize,
+    pub(super) last: usize,
 }
 
 /// Entries and alerts of one group.
@@ -53,7 +55,7 @@ pub(super) struct Group {
     /// The place of its cluster among the horizons.
     pub(super) place: u32,
     pub(super) entries: Entries,
-    pending: Vec<Entry>,
+    pub(super) pending: Vec<Entry>,
     /// Where the entry of an act stands, once there are many.
     acts: Option<HashMap<(u16, ActId), Key, RandomState>>,
     pub(super) alerts: Vec<Anchored>,
@@ -61,8 +63,10 @@ pub(super) struct Group {
     /// Entries up to this time may be gone.
     floor: i64,
     /// Entries up to this time were dropped for a limit. What comes for it again must not count twice, so it does not count.
-    capped: i64,
+    pub(super) capped: i64,
     pub(super) is_dirty: bool,
+    /// Of rules whose windows close, and of rules over correlations.
+    pub(super) extra: Option<Box<Extra>>,
 }
 
 impl Group {
@@ -80,6 +84,7 @@ impl Group {
             floor: i64::MIN,
             capped: i64::MIN,
             is_dirty: false,
+            extra: None,
         }
     }
 
@@ -92,16 +97,11 @@ impl Group {
         self.entries.len()
     }
 
-    /// Time of the oldest entry.
-    pub(super) fn oldest(&self) -> Option<i64> {
-        self.entries.front().map(|entry| entry.time)
-    }
-
     /// The part of an entry's key that tells acts apart: a temporal rule counts an act once for each rule.
-    fn act_of(plan: &Plan, rule: u16, act: ActId) -> (u16, ActId) {
+    pub(super) fn act_of(plan: &Plan, rule: u16, act: ActId) -> (u16, ActId) {
         match plan.kind {
             PlanKind::Temporal | PlanKind::Ordered => (rule, act),
-            PlanKind::Single | PlanKind::Count | PlanKind::Distinct => (0, act),
+            PlanKind::Single | PlanKind::Count | PlanKind::Distinct | PlanKind::Sum | PlanKind::Average | PlanKind::Percentile => (0, act),
         }
     }
 
@@ -123,10 +123,10 @@ impl Group {
     }
 
     /// Works in what was pushed. Returns how many entries the limit cost.
-    pub(super) fn settle(&mut self, plan: &Plan, rule_id: &str, entries_max: usize, out: Option<&mut Vec<Finding>>) -> u64 {
+    pub(super) fn settle(&mut self, plan: &Plan, rule_id: &str, entries_max: usize, out: Option<&mut Vec<Shown>>) -> u64 {
         let mut pending = std::mem::take(&mut self.pending);
         pending.sort_by_key(Entry::key);
-        let mut dirty: Option<Key> = None;
+        let mut dirty = self.remove(plan);
         let mut changed: Option<usize> = None;
         for entry in pending.drain(..) {
             let act = Self::act_of(plan, entry.rule, entry.act);
@@ -136,6 +136,9 @@ impl Group {
                 Some(known) => {
                     let at = self.entries.partition_point(|entry| entry.key() < known);
                     self.entries.remove(at);
+                    if plan.is_closing() {
+                        self.reopen(key.0);
+                    }
                     dirty = Some(dirty.map_or(key, |dirty| dirty.min(key)));
                 }
                 None => {}
@@ -143,10 +146,13 @@ impl Group {
             if let Some(acts) = &mut self.acts {
                 acts.insert(act, key);
             }
+            if plan.is_closing() {
+                self.reopen(key.0);
+            }
             let is_last = self.entries.back().is_none_or(|last| last.key() < key);
             if is_last && dirty.is_none() {
                 self.entries.push_back(entry);
-                if plan.closing.is_empty()
+                if !plan.is_closing()
                     && let Some(alert) = self.append(plan, rule_id)
                 {
                     changed = Some(changed.map_or(alert, |changed| changed.min(alert)));
@@ -154,7 +160,7 @@ impl Group {
             } else {
                 let at = if is_last { self.entries.len() } else { self.entries.partition_point(|entry| entry.key() < key) };
                 self.entries.insert(at, entry);
-                let reach = if dirty.is_none() && plan.closing.is_empty() { self.insert(plan, at) } else { Reach::Far };
+                let reach = if dirty.is_none() && !plan.is_closing() { self.insert(plan, at) } else { Reach::Far };
                 match reach {
                     Reach::Nothing => {}
                     Reach::Alert(alert) => changed = Some(changed.map_or(alert, |changed| changed.min(alert))),
@@ -164,7 +170,7 @@ impl Group {
         }
         self.pending = pending;
         let old = match dirty {
-            Some(dirty) if plan.closing.is_empty() => {
+            Some(dirty) if !plan.is_closing() => {
                 let (from, old) = self.recompute(plan, rule_id, dirty);
                 changed = Some(changed.map_or(from, |changed| changed.min(from)));
                 old
@@ -177,6 +183,26 @@ impl Group {
         let dropped = self.cap(entries_max);
         self.index_acts(plan);
         dropped
+    }
+
+    /// Takes out the entries of alerts that have changed or gone. Returns the earliest of their keys.
+    fn remove(&mut self, plan: &Plan) -> Option<Key> {
+        let removed = self.extra.as_mut().map(|extra| std::mem::take(&mut extra.removed))?;
+        let mut dirty: Option<Key> = None;
+        for act in removed {
+            let Some(known) = self.find(plan, act) else { continue };
+            let at = self.entries.partition_point(|entry| entry.key() < known);
+            self.entries.remove(at);
+            if let Some(acts) = &mut self.acts {
+                acts.remove(&act);
+            }
+            self.scanner = None;
+            if plan.is_closing() {
+                self.reopen(known.0);
+            }
+            dirty = Some(dirty.map_or(known, |dirty| dirty.min(known)));
+        }
+        dirty
     }
 
     fn index_acts(&mut self, plan: &Plan) {
@@ -217,7 +243,7 @@ impl Group {
     }
 
     /// A qualifying window, in order of ends: extends the last alert or anchors the next. Returns the alert that it changed.
-    fn end(&mut self, plan: &Plan, rule_id: &str, window: &Window) -> Option<usize> {
+    pub(super) fn end(&mut self, plan: &Plan, rule_id: &str, window: &Window) -> Option<usize> {
         let absorbs = |alert: &Anchored| window.end.0.saturating_sub(plan.span) < alert.bucket_end;
         match self.alerts.last() {
             Some(alert) if window.end < alert.anchor => return None,
@@ -247,7 +273,7 @@ impl Group {
     }
 
     /// Whether entries that contributed to the alert may be gone.
-    fn is_sealed(&self, plan: &Plan, alert: &Anchored) -> bool {
+    pub(super) fn is_sealed(&self, plan: &Plan, alert: &Anchored) -> bool {
         alert.anchor.0.saturating_sub(plan.span) <= self.floor
     }
 
@@ -280,52 +306,17 @@ impl Group {
         for at in start..self.entries.len() {
             let first = scanner.push(&self.entries, at, plan);
             let end = self.entries[at].key();
-            if end >= known_before {
-                self.entries[at].is_end = first.is_some();
+            if end < known_before {
+                continue;
             }
+            self.entries[at].is_end = first.is_some();
             if let Some(first) = first {
                 self.end(plan, rule_id, &Window { end, first, last: at });
             }
         }
-        self.scanner = Some(scanner);
+        // Where the last entries went, what comes next may stand before the walk began.
+        self.scanner = self.entries.back().is_some_and(|last| last.key() >= dirty).then_some(scanner);
         (from, old)
-    }
-
-    /// For rules whose windows must close first: judges every window that has closed by this time. Windows begin at the first entry that
-    /// no earlier window holds, and are one span long. Returns when the next one closes.
-    pub(super) fn close(&mut self, plan: &Plan, rule_id: &str, closed: i64, out: Option<&mut Vec<Finding>>) -> Option<i64> {
-        let sealed = self.alerts.partition_point(|alert| self.is_sealed(plan, alert));
-        let old = self.alerts.split_off(sealed);
-        let mut first = 0;
-        let mut next = None;
-        while let Some(entry) = self.entries.get(first) {
-            let end = entry.time.saturating_add(plan.span);
-            if end > closed {
-                next = Some(end);
-                break;
-            }
-            let key = (end, entry.id, 0);
-            let after = self.entries.partition_point(|entry| entry.time < end).max(first + 1);
-            let count = self.count(plan, first, after) as f64;
-            if plan.closing.iter().all(|(op, bound)| op.holds(count, *bound)) {
-                self.end(plan, rule_id, &Window { end: key, first, last: after - 1 });
-            }
-            first = after;
-        }
-        if let Some(out) = out {
-            self.show(plan, sealed.saturating_sub(1), &old, out);
-        }
-        next
-    }
-
-    fn count(&self, plan: &Plan, first: usize, after: usize) -> usize {
-        if plan.kind != PlanKind::Distinct {
-            return after - first;
-        }
-        let mut values: Vec<u64> = self.entries.range(first..after).flat_map(|entry| entry.values.iter().copied()).collect();
-        values.sort_unstable();
-        values.dedup();
-        values.len()
     }
 
     /// Drops the oldest entries beyond the limit, an eighth at a time. Returns how many.
@@ -353,7 +344,7 @@ impl Group {
     /// Lets go of what no event that is still to come can change. False if nothing is left.
     pub(super) fn expire(&mut self, plan: &Plan, horizon: i64) -> bool {
         let mut count = self.entries.partition_point(|entry| entry.time < horizon);
-        if !plan.closing.is_empty() {
+        if plan.judged == Judged::Whole {
             // Whole windows only: the next one has to begin where it would have.
             let mut whole = 0;
             while let Some(entry) = self.entries.get(whole).filter(|entry| entry.time.saturating_add(plan.span) <= horizon) {

@@ -5,6 +5,7 @@
 
 use super::entry::Key;
 use super::group::Group;
+use super::numbers;
 use super::plan::{Plan, PlanKind};
 use crate::detect::window::Scanner;
 
@@ -84,7 +85,9 @@ impl Group {
                 };
                 Some((at..until.min(at.saturating_add(plan.least))).filter(is_new).filter(reaches).collect())
             }
-            PlanKind::Distinct | PlanKind::Temporal | PlanKind::Ordered => {
+            // A number below nothing takes from sums: ends may go.
+            PlanKind::Sum if numbers::sum(&self.entries[at].values) < 0 => None,
+            PlanKind::Distinct | PlanKind::Sum | PlanKind::Average | PlanKind::Percentile | PlanKind::Temporal | PlanKind::Ordered => {
                 let from = self.window_start(plan, time);
                 if until - from > WALK_MAX {
                     return None;

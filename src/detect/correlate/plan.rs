@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::detect::fold::cut;
+use super::chain::OfAlert;
+use super::numbers::NUMBERS_MAX;
+use super::ways::{Way, choices, ways};
+use crate::detect::fold::{cut, number};
 use crate::detect::key::ValueKey;
 use crate::detect::matcher::VALUE_BYTES_MAX;
-use crate::detect::rule::{Body, Comparison, Correlation, CorrelationKind, Rule, Template};
+use crate::detect::rule::{Body, Comparison, Correlation, CorrelationKind, Piece, Rule, Template};
 use crate::detect::witness::first;
 use crate::model::{Duration, Event, Field, FieldRef, RuleHeader, ValueKind};
 
@@ -18,12 +21,27 @@ pub(crate) enum PlanKind {
     Single,
     Count,
     Distinct,
+    Sum,
+    Average,
+    Percentile,
     Temporal,
     Ordered,
 }
 
+/// When windows are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// As entries come: more of them in a window can only speak for it. (A number below nothing can take from a sum: then an alert that
+    /// stood on it goes.)
+    AtOnce,
+    /// Windows stand side by side, and each is judged once it has closed.
+    Whole,
+    /// Windows end at entries. Each is judged one span later, when what it rules out can come no more.
+    Absence,
+}
+
 #[derive(Debug)]
-enum Grouping {
+pub(super) enum Grouping {
     /// `[cluster, actor.user.name, k8s.namespace, k8s.pod]`; where there is no pod, `k8s.name`.
     Usual,
     /// A missing field is a value of its own.
@@ -43,13 +61,26 @@ pub(crate) struct Plan {
     pub(crate) span: i64,
     /// Nanoseconds.
     pub(crate) bucket: i64,
-    /// What a window must reach.
+    pub(crate) judged: Judged,
+    /// What a window must reach, if it is judged at once.
     pub(crate) least: usize,
-    /// Bounds that only a closed window can be held against (`lt`, `lte`, `eq`, `neq`); empty if `least` says it all.
-    pub(crate) closing: Vec<(Comparison, f64)>,
+    /// What a number must meet.
+    pub(crate) bounds: Vec<(Comparison, f64)>,
+    /// 0 to 100.
+    pub(crate) percentile: f64,
+    /// Of temporal kinds: the ways to meet the condition. None where any rules count alike.
+    pub(crate) ways: Vec<Way>,
+    /// Of ordered ones: the rules of each way, in order.
+    pub(crate) chains: Vec<Vec<u16>>,
     pub(crate) title: Option<Template>,
-    grouping: Grouping,
-    count_fields: Vec<FieldRef>,
+    /// Correlations stand on its alerts.
+    pub(crate) is_chained: bool,
+    /// Fields whose values are kept, for titles: its own, and those of correlations over it.
+    pub(crate) wanted: Vec<FieldRef>,
+    pub(super) grouping: Grouping,
+    pub(super) count_fields: Vec<FieldRef>,
+    /// By position, of rules that are correlations: where their alerts have the group's values, and those that are counted.
+    pub(super) chained: Vec<Option<(Vec<OfAlert>, Vec<OfAlert>)>>,
     /// Under which the values are counted.
     pub(crate) key: ValueKey,
 }
@@ -65,9 +96,16 @@ impl Plan {
                 referred: 1,
                 span: 0,
                 bucket: rule.extras.group_window.unwrap_or(hour).0.max(1),
+                judged: Judged::AtOnce,
                 least: 1,
-                closing: Vec::new(),
+                bounds: Vec::new(),
+                percentile: 0.0,
+                ways: Vec::new(),
+                chains: Vec::new(),
+                wanted: wanted(rule.extras.title.as_ref()),
                 title: rule.extras.title.clone(),
+                is_chained: false,
+                chained: vec![None],
                 grouping: match &rule.extras.group_by {
                     None => Grouping::Usual,
                     Some(fields) => Grouping::Fields(fields.iter().map(|field| (Arc::from(field.name()), field.clone())).collect()),
@@ -83,6 +121,9 @@ impl Plan {
         let kind = match correlation.kind {
             CorrelationKind::EventCount => PlanKind::Count,
             CorrelationKind::ValueCount => PlanKind::Distinct,
+            CorrelationKind::ValueSum => PlanKind::Sum,
+            CorrelationKind::ValueAvg => PlanKind::Average,
+            CorrelationKind::ValuePercentile | CorrelationKind::ValueMedian => PlanKind::Percentile,
             CorrelationKind::Temporal => PlanKind::Temporal,
             CorrelationKind::TemporalOrdered => PlanKind::Ordered,
         };
@@ -93,37 +134,58 @@ impl Plan {
         if correlation.timespan.0 <= 0 {
             return Err("the timespan must be longer than nothing".to_owned());
         }
-        if kind == PlanKind::Distinct && correlation.count_fields.is_empty() {
-            return Err("`value_count` needs a field to count".to_owned());
+        let is_temporal = matches!(kind, PlanKind::Temporal | PlanKind::Ordered);
+        if !is_temporal && kind != PlanKind::Count && correlation.count_fields.is_empty() {
+            return Err(format!("`{}` needs a field to count", correlation.kind.name()));
         }
         if correlation.group_by.iter().any(|field| field.fields.len() != referred) {
             return Err("a group field lacks a field for each referred rule".to_owned());
         }
-        let is_temporal = matches!(kind, PlanKind::Temporal | PlanKind::Ordered);
-        let is_closing = correlation.bounds.iter().any(|(op, _)| !matches!(op, Comparison::Gt | Comparison::Gte));
-        if is_temporal && is_closing {
-            return Err("a temporal correlation takes `gt` and `gte` only".to_owned());
-        }
         if !is_temporal && correlation.bounds.is_empty() {
             return Err("a count needs a condition such as `gte: 3`".to_owned());
         }
-        let least = match (is_temporal, correlation.bounds.is_empty(), kind) {
-            (true, true, _) | (_, _, PlanKind::Ordered) => referred,
-            _ => least(&correlation.bounds),
-        };
+        let ways = ways_of(kind, correlation)?;
+        let judged = judged(kind, correlation, &ways);
+        let least = if is_temporal && correlation.bounds.is_empty() { referred } else { least(&correlation.bounds) };
         Ok(Self {
             header: Arc::clone(&rule.header),
             kind,
             referred,
             span: correlation.timespan.0,
             bucket: rule.extras.group_window.unwrap_or(correlation.timespan.max(Duration::hours(1))).0.max(1),
+            judged,
             least,
-            closing: if is_closing { correlation.bounds.clone() } else { Vec::new() },
+            bounds: correlation.bounds.clone(),
+            percentile: if correlation.kind == CorrelationKind::ValueMedian { 50.0 } else { correlation.percentile },
+            chains: if kind == PlanKind::Ordered { ways.iter().map(|way| way.chain().collect()).collect() } else { Vec::new() },
+            ways,
+            wanted: wanted(rule.extras.title.as_ref()),
             title: rule.extras.title.clone(),
+            is_chained: false,
             grouping: Grouping::Needed(correlation.group_by.iter().map(|field| (Arc::clone(&field.name), field.fields.clone())).collect()),
-            count_fields: if kind == PlanKind::Distinct { correlation.count_fields.clone() } else { Vec::new() },
+            count_fields: if is_temporal || kind == PlanKind::Count { Vec::new() } else { correlation.count_fields.clone() },
+            chained: vec![None; referred],
             key: key.clone(),
         })
+    }
+
+    /// Whether windows wait until they have closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.judged != Judged::AtOnce
+    }
+
+    /// For how long nothing can be said of a window after its end.
+    pub(crate) fn delay(&self) -> i64 {
+        if self.judged == Judged::Absence { self.span } else { 0 }
+    }
+
+    /// How far back entries are needed to say the same again.
+    pub(crate) fn reach(&self) -> i64 {
+        self.bucket.saturating_add(self.span.saturating_mul(2)).saturating_add(self.delay())
+    }
+
+    pub(super) fn hash(&self, so_far: u64, text: &str) -> u64 {
+        self.key.hash(so_far, text)
     }
 
     /// Writes the group that an event falls into, as bytes that are equal for equal groups. False if the event is not counted.
@@ -158,10 +220,13 @@ impl Plan {
     }
 
     /// Hashes of the values that an event adds to a distinct count: every element of a list, and of several fields every combination.
-    /// `None` if the event lacks a counted field, and so is not counted.
+    /// Of kinds that take numbers, the bits of those. `None` if the event lacks a counted field, and so is not counted.
     pub(crate) fn values(&self, event: &Event) -> Option<Box<[u64]>> {
         if self.count_fields.is_empty() {
             return Some(Box::default());
+        }
+        if matches!(self.kind, PlanKind::Sum | PlanKind::Average | PlanKind::Percentile) {
+            return self.numbers(event);
         }
         let mut combined: Vec<u64> = vec![0];
         for field in &self.count_fields {
@@ -174,12 +239,24 @@ impl Plan {
             if texts.is_empty() {
                 texts.push(first(event, field)?);
             }
-            let all = combined.iter().flat_map(|so_far| texts.iter().map(|text| self.key.hash(*so_far, text)));
+            let all = combined.iter().flat_map(|so_far| texts.iter().map(|text| self.hash(*so_far, text)));
             combined = all.take(COMBINATIONS_MAX).collect();
         }
         combined.sort_unstable();
         combined.dedup();
         Some(combined.into())
+    }
+
+    fn numbers(&self, event: &Event) -> Option<Box<[u64]>> {
+        let field = self.count_fields.first()?;
+        let mut numbers = Vec::new();
+        event.each(field, |value| {
+            let is_number = matches!(value.kind, ValueKind::Number | ValueKind::Text);
+            if let Some(number) = number(value.text).filter(|_| is_number && numbers.len() < NUMBERS_MAX) {
+                numbers.push(bits(number));
+            }
+        });
+        (!numbers.is_empty()).then(|| numbers.into())
     }
 
     /// Title without a template.
@@ -188,13 +265,61 @@ impl Plan {
     }
 }
 
-/// The smallest count that `gt` and `gte` bounds allow; never 0, since a window holds an entry.
+/// The bits of a number; nothing has no sign.
+pub(super) fn bits(number: f64) -> u64 {
+    (number + 0.0).to_bits()
+}
+
+fn wanted(title: Option<&Template>) -> Vec<FieldRef> {
+    let fields = title.iter().flat_map(|title| &title.0).filter_map(|piece| match piece {
+        Piece::Field(field) => Some(field.clone()),
+        Piece::Text(_) => None,
+    });
+    fields.collect()
+}
+
+fn is_lower(op: Comparison) -> bool {
+    matches!(op, Comparison::Gt | Comparison::Gte)
+}
+
+/// How a temporal condition can be met. Where the kinds of rules in a window are only counted there are no ways.
+fn ways_of(kind: PlanKind, correlation: &Correlation) -> Result<Vec<Way>, String> {
+    let rules = correlation.rules.len();
+    let is_counted = !correlation.bounds.is_empty();
+    let least = least(&correlation.bounds);
+    if matches!(kind, PlanKind::Temporal | PlanKind::Ordered) && is_counted && least > rules {
+        return Err(format!("it can never fire: of {rules} rules, {least} are asked for"));
+    }
+    match (&correlation.condition, kind) {
+        (Some(_), PlanKind::Temporal | PlanKind::Ordered) if is_counted => Err("a condition over rules has no bounds beside it".to_owned()),
+        (Some(condition), PlanKind::Temporal | PlanKind::Ordered) => ways(condition, rules),
+        (Some(_), _) => Err("only temporal correlations have a condition over rules".to_owned()),
+        (None, PlanKind::Ordered) if is_counted && correlation.bounds.iter().all(|(op, _)| is_lower(*op)) => choices(least, rules),
+        (None, PlanKind::Ordered) => choices(rules, rules),
+        (None, _) => Ok(Vec::new()),
+    }
+}
+
+/// An average or a percentile of a part says nothing of the whole, so those wait for their windows to close, whatever the bound.
+fn judged(kind: PlanKind, correlation: &Correlation, ways: &[Way]) -> Judged {
+    let is_whole = matches!(kind, PlanKind::Average | PlanKind::Percentile) || correlation.bounds.iter().any(|(op, _)| !is_lower(*op));
+    if is_whole {
+        Judged::Whole
+    } else if ways.iter().any(|way| way.unwanted != 0) {
+        Judged::Absence
+    } else {
+        Judged::AtOnce
+    }
+}
+
+/// The smallest count that bounds allow; never 0, since a window holds an entry.
 fn least(bounds: &[(Comparison, f64)]) -> usize {
     bounds
         .iter()
         .map(|(op, bound)| match op {
             Comparison::Gt => bound.floor() + 1.0,
-            _ => bound.ceil(),
+            Comparison::Gte | Comparison::Eq => bound.ceil(),
+            Comparison::Lt | Comparison::Lte | Comparison::Neq => 1.0,
         })
         .fold(1.0, f64::max) as usize
 }

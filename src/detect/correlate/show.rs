@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::chain::Shown;
 use super::group::{Anchored, Group};
 use super::plan::Plan;
 use crate::model::{AlertId, Finding, Timestamp};
 
 impl Group {
     /// Puts out every alert from this one on that differs from what was last put out, and what has become of `old` ones.
-    pub(super) fn show(&mut self, plan: &Plan, from: usize, old: &[Anchored], out: &mut Vec<Finding>) {
+    pub(super) fn show(&mut self, plan: &Plan, from: usize, old: &[Anchored], out: &mut Vec<Shown>) {
         for at in from..self.alerts.len() {
             let alert = &mut self.alerts[at];
             if let Some(before) = old.iter().find(|before| before.id == alert.id) {
@@ -16,7 +17,7 @@ impl Group {
             }
             let fingerprint = alert.summary.fingerprint();
             if std::mem::replace(&mut alert.shown, fingerprint) != fingerprint {
-                out.push(self.finding(plan, &self.alerts[at], None));
+                out.push(self.shown(plan, &self.alerts[at], None));
             }
         }
         for before in old.iter().filter(|before| before.shown != 0) {
@@ -24,14 +25,19 @@ impl Group {
             // Where an earlier stage of an act broke the only window, no alert is left to point to: then it points to itself.
             let holder = self.alerts.iter().rev().find(|alert| alert.anchor <= before.anchor).or(self.alerts.first());
             if !is_there {
-                out.push(self.finding(plan, before, Some(holder.map_or(before.id, |holder| holder.id))));
+                out.push(self.shown(plan, before, Some(holder.map_or(before.id, |holder| holder.id))));
             }
         }
     }
 
     /// Puts out everything that has not been.
-    pub(super) fn show_all(&mut self, plan: &Plan, out: &mut Vec<Finding>) {
+    pub(super) fn show_all(&mut self, plan: &Plan, out: &mut Vec<Shown>) {
         self.show(plan, 0, &[], out);
+    }
+
+    fn shown(&self, plan: &Plan, alert: &Anchored, superseded_by: Option<AlertId>) -> Shown {
+        let content = plan.is_chained.then(|| Box::new(alert.summary.content()));
+        Shown { finding: self.finding(plan, alert, superseded_by), anchor: alert.anchor.0, place: self.place, content }
     }
 
     fn finding(&self, plan: &Plan, alert: &Anchored, superseded_by: Option<AlertId>) -> Finding {

@@ -38,17 +38,8 @@ impl Correlator {
 
     /// The key of a group in the index.
     fn index_key(&mut self, tenant: &TenantId, cluster: &ClusterId, key: &GroupKey) {
-        self.scratch.clear();
-        let mut add = |bytes: &[u8]| {
-            self.scratch.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-            self.scratch.extend_from_slice(bytes);
-        };
-        add(tenant.as_str().as_bytes());
-        add(cluster.as_str().as_bytes());
-        for (name, value) in key {
-            add(name.as_bytes());
-            add(value.as_deref().map_or(b"\xff".as_slice(), str::as_bytes));
-        }
+        super::key_into(&mut self.scratch, tenant, cluster);
+        key.iter().for_each(|(name, value)| super::add_to_key(&mut self.scratch, name, value.as_deref()));
     }
 
     /// Reads a group. `None` if these bytes are none, or there is one of these values.
@@ -58,27 +49,27 @@ impl Correlator {
             return None;
         }
         let queued = from.from.time()?;
-        let group = Group::read((tenant, cluster, key), Some(&self.plan), place, from)?;
+        let mut group = Group::read((tenant, cluster, key), Some(&self.plan), place, from)?;
         self.entries += group.len();
-        let oldest = group.oldest();
-        let at = self.insert(group);
-        let lane = self.lanes.entry(place).or_default();
-        lane.queue.push(Reverse((queued, at)));
-        if let Some(oldest) = oldest.filter(|_| !self.plan.closing.is_empty()) {
-            lane.due.push(Reverse((oldest.saturating_add(self.plan.span), at)));
+        let due = if self.plan.is_closing() { group.schedule(&self.plan) } else { None };
+        let at = self.begin(group, queued);
+        if let Some(due) = due {
+            self.lanes.entry(place).or_default().due.push(Reverse((due, at)));
         }
         Some(())
     }
 
     /// Takes an entry of a group of these values, as [`Correlator::push`] took it.
     pub(crate) fn push_again(&mut self, (tenant, cluster, key): (TenantId, ClusterId, GroupKey), place: u32, entry: Entry) {
+        if usize::from(entry.rule) >= self.plan.referred {
+            return;
+        }
         self.index_key(&tenant, &cluster, &key);
         let at = match self.index.get(self.scratch.as_slice()) {
             Some(at) => *at,
             None => {
-                let at = self.insert(Group::new(tenant, cluster, key, place));
-                self.lanes.entry(place).or_default().queue.push(Reverse((entry.time, at)));
-                at
+                let group = Group::new(tenant, cluster, key, place);
+                self.begin(group, entry.time)
             }
         };
         self.push(at, entry);
@@ -100,6 +91,11 @@ impl Correlator {
         std::mem::swap(&mut self.plan, &mut other.plan);
         std::mem::swap(&mut self.rule, &mut other.rule);
         std::mem::swap(&mut self.class, &mut other.class);
+        std::mem::swap(&mut self.raises, &mut other.raises);
+        std::mem::swap(&mut self.reads, &mut other.reads);
+        std::mem::swap(&mut self.lag, &mut other.lag);
+        std::mem::swap(&mut self.kept, &mut other.kept);
+        std::mem::swap(&mut self.stands_on, &mut other.stands_on);
         // Of what waits in a lane, only that is meant for a group which stands in that lane's place.
         let before: Vec<Option<u32>> = self.groups.iter().map(|slot| slot.as_ref().map(|(_, group)| group.place)).collect();
         for (_, group) in self.groups.iter_mut().flatten() {

@@ -2,15 +2,16 @@
 
 mod bytes;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
 
+use super::chain::Content;
 use super::entry::{Entry, Key};
 use super::plan::{Plan, PlanKind};
-use crate::detect::rule::Piece;
 use crate::detect::title;
 use crate::detect::witness::Witness;
 use crate::model::{ActId, EventId, Step};
@@ -39,8 +40,8 @@ pub(super) struct Summary {
     earliest: Vec<(Key, Arc<Witness>)>,
     /// The earliest of the others, in order.
     others: Vec<(Key, Arc<Witness>)>,
-    /// Values of the title's fields, by piece, each from the earliest entry that has it.
-    title: Vec<Option<(Key, Box<str>)>>,
+    /// By name: values of the fields that titles name, each from the earliest entry that has it.
+    values: Vec<(Box<str>, Key, Box<str>)>,
     pub(super) is_late: bool,
     pub(super) is_clamped: bool,
     /// Where an act can have several entries: the acts counted.
@@ -59,21 +60,30 @@ fn insert_sorted<T>(list: &mut Vec<T>, max: usize, order: impl Fn(&T) -> std::cm
     }
 }
 
+/// How a step stands to another: in time, and where one event stands for two rules, by these.
+fn order(known: &(Key, Arc<Witness>), key: Key, witness: &Witness) -> Ordering {
+    known.0.cmp(&key).then_with(|| known.1.rule_id().cmp(witness.rule_id()))
+}
+
 impl Summary {
     /// Adds an entry that was not added before.
     pub(super) fn add(&mut self, entry: &Entry, plan: &Plan) {
         let is_new_act = match plan.kind {
             PlanKind::Temporal | PlanKind::Ordered => self.acts.insert(entry.act),
-            PlanKind::Single | PlanKind::Count | PlanKind::Distinct => true,
+            PlanKind::Single | PlanKind::Count | PlanKind::Distinct | PlanKind::Sum | PlanKind::Average | PlanKind::Percentile => true,
         };
+        let below = entry.witness.below.as_deref();
+        let (first, last) = below.map_or((entry.time, entry.time), |below| (below.first, below.last));
         let is_first = self.events.is_empty();
-        self.first = if is_first { entry.time } else { self.first.min(entry.time) };
-        self.last = if is_first { entry.time } else { self.last.max(entry.time) };
+        self.first = if is_first { first } else { self.first.min(first) };
+        self.last = if is_first { last } else { self.last.max(last) };
         self.count += u64::from(is_new_act);
         self.is_late |= entry.is_late;
         self.is_clamped |= entry.is_clamped;
-        let event = (entry.time, entry.id);
-        insert_sorted(&mut self.events, EVENTS_MAX, |known| known.cmp(&event), event);
+        let own = [(entry.time, entry.id)];
+        for event in below.map_or(own.as_slice(), |below| &below.events) {
+            insert_sorted(&mut self.events, EVENTS_MAX, |known| known.cmp(event), *event);
+        }
         for entity in &entry.witness.entities {
             if !self.entities.contains(entity) {
                 self.entities.insert(Arc::clone(entity));
@@ -82,43 +92,81 @@ impl Summary {
                 }
             }
         }
-        self.step(entry);
+        match below {
+            None => self.step(entry.key(), &entry.witness),
+            // The first step of an alert stands for it; the others are details.
+            Some(below) => {
+                for (at, ((time, id, _), witness)) in below.steps.iter().enumerate() {
+                    let key = (*time, *id, entry.rule);
+                    if at == 0 { self.step(key, witness) } else { self.detail(key, witness) }
+                }
+            }
+        }
         self.fill(entry, plan);
     }
 
-    fn step(&mut self, entry: &Entry) {
-        let key = entry.key();
-        let (key, witness) = match self.earliest.iter_mut().find(|(known, _)| known.2 == entry.rule) {
-            None => {
-                self.earliest.push((key, Arc::clone(&entry.witness)));
-                return;
-            }
-            Some(earliest) if key < earliest.0 => std::mem::replace(earliest, (key, Arc::clone(&entry.witness))),
-            Some(_) if self.others.len() >= STEPS_MAX && self.others.last().is_some_and(|last| last.0 < key) => return,
-            Some(_) => (key, Arc::clone(&entry.witness)),
+    fn step(&mut self, key: Key, witness: &Arc<Witness>) {
+        let Some(earliest) = self.earliest.iter_mut().find(|(known, _)| known.2 == key.2) else {
+            self.earliest.push((key, Arc::clone(witness)));
+            return;
         };
-        insert_sorted(&mut self.others, STEPS_MAX, |known| known.0.cmp(&key), (key, witness));
+        match order(earliest, key, witness) {
+            Ordering::Equal => {}
+            Ordering::Less => self.detail(key, witness),
+            Ordering::Greater => {
+                let (key, witness) = std::mem::replace(earliest, (key, Arc::clone(witness)));
+                self.detail(key, &witness);
+            }
+        }
+    }
+
+    fn detail(&mut self, key: Key, witness: &Arc<Witness>) {
+        if self.others.len() >= STEPS_MAX && self.others.last().is_some_and(|last| last.0 < key) {
+            return;
+        }
+        insert_sorted(&mut self.others, STEPS_MAX, |known| order(known, key, witness), (key, Arc::clone(witness)));
     }
 
     fn fill(&mut self, entry: &Entry, plan: &Plan) {
-        let Some(template) = &plan.title else { return };
         let key = entry.key();
-        self.title.resize(template.0.len(), None);
-        for (slot, piece) in self.title.iter_mut().zip(&template.0) {
-            if let Piece::Field(field) = piece
-                && slot.as_ref().is_none_or(|known| key < known.0)
-                && let Some(value) = entry.witness.value(field.name())
-            {
-                *slot = Some((key, value.into()));
+        for field in &plan.wanted {
+            let known = self.values.iter().position(|(name, ..)| name.as_ref() == field.name());
+            if known.is_some_and(|at| self.values[at].1 <= key) {
+                continue;
             }
+            let Some(value) = entry.witness.value(field.name()) else { continue };
+            match known {
+                Some(at) => (self.values[at].1, self.values[at].2) = (key, value.into()),
+                None => self.values.push((field.name().into(), key, value.into())),
+            }
+        }
+    }
+
+    /// What a correlation over this one takes of it.
+    pub(super) fn content(&self) -> Content {
+        let values = self.values.iter().map(|(name, _, value)| (name.clone(), value.clone()));
+        Content {
+            first: self.first,
+            last: self.last,
+            is_clamped: self.is_clamped,
+            events: self.events.clone(),
+            steps: self.ordered_steps(),
+            values: values.collect(),
         }
     }
 
     /// Steps: the earliest of each referred rule, then the others in order of time.
     pub(super) fn steps(&self) -> Vec<Step> {
-        let mut earliest: Vec<&(Key, Arc<Witness>)> = self.earliest.iter().collect();
-        earliest.sort_by_key(|(key, _)| *key);
-        earliest.into_iter().chain(&self.others).take(STEPS_MAX).map(|(_, witness)| witness.step()).collect()
+        self.ordered_steps().iter().map(|(_, witness)| witness.step()).collect()
+    }
+
+    fn ordered_steps(&self) -> Vec<(Key, Arc<Witness>)> {
+        let mut steps = self.earliest.clone();
+        steps.sort_by_key(|(key, _)| *key);
+        let is_earliest = |(key, witness): &&(Key, Arc<Witness>)| self.earliest.iter().any(|known| order(known, *key, witness).is_eq());
+        steps.extend(self.others.iter().filter(|other| !is_earliest(other)).cloned());
+        steps.truncate(STEPS_MAX);
+        steps
     }
 
     /// Events, the earliest first.
@@ -137,10 +185,7 @@ impl Summary {
 
     pub(super) fn title(&self, plan: &Plan) -> String {
         let Some(template) = &plan.title else { return plan.plain_title().to_owned() };
-        title::fill(template, |name| {
-            let at = template.0.iter().position(|piece| matches!(piece, Piece::Field(field) if field.name() == name))?;
-            self.title.get(at)?.as_ref().map(|(_, value)| value.as_ref())
-        })
+        title::fill(template, |name| self.values.iter().find(|(known, ..)| known.as_ref() == name).map(|(.., value)| value.as_ref()))
     }
 
     /// A number that changes whenever the content does; never 0.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::detect::rule::{Comparison, CorrelationKind, Template};
+use crate::detect::rule::{Comparison, CorrelationKind, Piece, Rule, Template};
 use crate::detect::sample::{TEN, correlation, event, of_act, received, set, simple, with};
 use crate::model::{ClusterId, Field, Timestamp};
 
@@ -174,13 +174,22 @@ fn tenants_and_clusters_do_not_mix() {
 #[test]
 fn rules_that_cannot_run_are_listed() {
     let mut rules = vec![simple("a", &["x: 1"]), correlation("c", CorrelationKind::EventCount, &[0], &[], 60, &[(Comparison::Gte, 2.0)])];
-    rules.push(correlation("cc", CorrelationKind::EventCount, &[1], &[], 60, &[(Comparison::Gte, 2.0)]));
-    rules.push(correlation("t", CorrelationKind::Temporal, &[0], &[], 60, &[(Comparison::Lt, 2.0)]));
+    rules.push(correlation("cc", CorrelationKind::EventCount, &[1], &["who"], 60, &[(Comparison::Gte, 2.0)]));
+    rules.push(correlation("t", CorrelationKind::Temporal, &[0], &[], 60, &[(Comparison::Gt, 2.0)]));
+    rules.push(correlation("o", CorrelationKind::EventCount, &[2, 6], &[], 60, &[(Comparison::Gte, 1.0)]));
+    rules.push(correlation("s", CorrelationKind::ValueSum, &[0], &[], 60, &[(Comparison::Gte, 1.0)]));
+    rules.push(correlation("me", CorrelationKind::EventCount, &[6], &[], 60, &[(Comparison::Gte, 1.0)]));
     let engine = Engine::new(Arc::new(RuleSet { rules }), EngineSettings::default());
     let told: Vec<String> = engine.refused().iter().map(|refused| format!("{}: {}", refused.rule, refused.reason)).collect();
     assert_eq!(
         told,
-        ["2: it refers to `c`, a correlation: correlations of correlations are not supported", "3: a temporal correlation takes `gt` and `gte` only"]
+        [
+            "2: it needs `who` of the alerts of `c`, which does not group by it",
+            "3: it can never fire: of 1 rules, 3 are asked for",
+            "4: it refers to `cc`, which cannot be run",
+            "5: `value_sum` needs a field to count",
+            "6: it refers to `me`, which does not come before it"
+        ]
     );
     assert!(engine.explain(1).contains("EventCount over 60 s of\n  a by cluster\n  Gte 2\n"));
     assert!(engine.explain(2).contains("not run: "));

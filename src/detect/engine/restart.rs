@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::detect::rule::{Comparison, CorrelationKind, Template};
+use crate::detect::rule::{Body, Comparison, Condition, CorrelationKind, Piece, Rule, Template};
 use crate::detect::sample::{correlation, event, of_act, simple};
 use crate::model::{AlertId, JournalPiece};
 
@@ -22,6 +22,12 @@ fn rules(least: f64) -> Arc<RuleSet> {
         (CorrelationKind::Temporal, &[0, 1, 2], &[]),
         (CorrelationKind::TemporalOrdered, &[0, 1], &[]),
         (CorrelationKind::EventCount, &[0], &[(Comparison::Lt, least)]),
+        (CorrelationKind::ValueSum, &[0, 1], &gte),
+        (CorrelationKind::ValueMedian, &[0, 1], &gte),
+        // Conditions and chains: by their places in the set.
+        (CorrelationKind::Temporal, &[0, 1], &[]),
+        (CorrelationKind::EventCount, &[3, 10], &gte),
+        (CorrelationKind::TemporalOrdered, &[9, 11], &[]),
     ]
     .into_iter()
     .enumerate()
@@ -31,6 +37,10 @@ fn rules(least: f64) -> Arc<RuleSet> {
         rule.extras.title = Some(Template(vec![Piece::Text("by ".to_owned()), Piece::Field(FieldRef::parse("v").unwrap())]));
         if let Body::Correlation(body) = &mut rule.body {
             body.count_fields = vec![FieldRef::parse("v").unwrap()];
+            if at == 7 {
+                let not = Condition::Not(Box::new(Condition::Selection(1)));
+                body.condition = Some(Condition::And(vec![Condition::Selection(0), not]));
+            }
         }
         rules.push(rule);
     }

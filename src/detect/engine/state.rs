@@ -56,7 +56,7 @@ impl Engine {
     pub fn restore(&mut self) -> Restore<'_> {
         let headers = self.rules.rules.iter().map(|rule| (rule.header.id.clone(), Arc::clone(&rule.header))).collect();
         let restored = vec![false; self.correlators.len()];
-        Restore { engine: self, headers, places: Vec::new(), restored, touched: Vec::new(), has_begun: false }
+        Restore { engine: self, headers, places: Vec::new(), restored, has_begun: false }
     }
 
     /// Lets go of every window.
@@ -76,7 +76,23 @@ impl Engine {
     /// The rules that mean something else than any rule of this engine: [`Engine::adopt`] has nothing for them.
     pub fn cold_beside(&self, old: &Self) -> Cold {
         let is_warm: Vec<bool> = places(&old.identities, &self.identities).iter().map(Option::is_some).collect();
-        self.cold(&is_warm)
+        self.cold(&self.whole_chains(is_warm))
+    }
+
+    /// Which rules stay warm: where one of a chain is cold, all are. What stands on the alerts of another has to see them all come.
+    fn whole_chains(&self, mut is_warm: Vec<bool>) -> Vec<bool> {
+        loop {
+            let before = is_warm.clone();
+            for (at, correlator) in self.correlators.iter().enumerate() {
+                for below in &correlator.stands_on {
+                    let both = is_warm[at] && is_warm[*below];
+                    (is_warm[at], is_warm[*below]) = (both, both);
+                }
+            }
+            if is_warm == before {
+                return is_warm;
+            }
+        }
     }
 
     fn cold(&self, is_warm: &[bool]) -> Cold {
@@ -109,20 +125,22 @@ impl Engine {
     /// Their windows are full, and sources have come so far: what had closed by then raises nothing any more.
     pub fn warmed(&mut self, cold: &Cold, watermarks: &Watermarks) {
         self.horizons.advance(watermarks);
-        let mut past = Vec::new();
-        for (correlator, is_cold) in self.correlators.iter_mut().zip(&cold.is_cold) {
-            if *is_cold {
-                correlator.advance(&self.horizons, &mut past);
+        self.each(&mut Vec::new(), |at, correlator, parts, shown| {
+            if cold.is_cold.get(at).is_some_and(|is_cold| *is_cold) {
+                correlator.settle(parts.limits, Some(&mut *shown));
+                correlator.advance(parts.horizons, shown);
             }
-        }
+        });
     }
 
     /// Takes over the windows of every rule that means the same there, and where time stands. What is left there is of no use.
     pub fn adopt(&mut self, old: &mut Self) {
+        self.horizons.adopt(&old.horizons);
+        let places = places(&old.identities, &self.identities);
+        let is_warm = self.whole_chains(places.iter().map(Option::is_some).collect());
         let horizons = &mut self.horizons;
-        horizons.adopt(&old.horizons);
-        for (new, place) in self.correlators.iter_mut().zip(places(&old.identities, &self.identities)) {
-            if let Some(other) = place.and_then(|at| old.correlators.get_mut(at)) {
+        for ((new, place), is_warm) in self.correlators.iter_mut().zip(places).zip(is_warm) {
+            if let Some(other) = place.filter(|_| is_warm).and_then(|at| old.correlators.get_mut(at)) {
                 new.adopt(other, &mut |tenant, cluster| horizons.place(tenant, cluster));
             }
         }
@@ -156,8 +174,6 @@ pub struct Restore<'e> {
     /// By the journal's number of a rule, the engine's.
     places: Vec<Option<usize>>,
     restored: Vec<bool>,
-    /// Rules that got entries since the last settling.
-    touched: Vec<usize>,
     has_begun: bool,
 }
 
@@ -183,7 +199,13 @@ impl Restore<'_> {
 
     /// All pieces were read: which rules the journal knew nothing of.
     pub fn finish(self) -> Cold {
-        self.engine.cold(&self.restored)
+        let is_warm = self.engine.whole_chains(self.restored);
+        for (correlator, is_warm) in self.engine.correlators.iter_mut().zip(&is_warm) {
+            if !is_warm {
+                correlator.clear();
+            }
+        }
+        self.engine.cold(&is_warm)
     }
 
     fn read(&mut self, piece: &[u8]) -> Result<(), Damaged> {
@@ -232,26 +254,20 @@ impl Restore<'_> {
             Operation::Entry { rule, tenant, cluster, key } => {
                 let at = *self.places.get(rule).ok_or(Damaged("it names a rule that it does not list"))?;
                 let entry = reading.entry().ok_or(Damaged("an entry can not be read"))?;
-                if let Some((at, correlator)) = at.and_then(|at| Some((at, self.engine.correlators.get_mut(at)?))) {
+                if let Some(correlator) = at.and_then(|at| self.engine.correlators.get_mut(at)) {
                     let place = self.engine.horizons.place(&tenant, &cluster);
                     correlator.push_again((tenant, cluster, key), place, entry);
-                    self.touched.push(at);
                 }
             }
             Operation::Settle => {
-                self.touched.sort_unstable();
-                self.touched.dedup();
-                for at in self.touched.drain(..) {
-                    if let Some(correlator) = self.engine.correlators.get_mut(at) {
-                        correlator.settle(&self.engine.settings.limits, Some(&mut past));
-                    }
-                }
+                self.engine.each(&mut past, |_, correlator, parts, shown| correlator.settle(parts.limits, Some(shown)));
             }
             Operation::Advance => {
                 self.engine.horizons.read(&mut reading.from).ok_or(Damaged("how far time has come can not be read"))?;
-                for correlator in &mut self.engine.correlators {
-                    correlator.advance(&self.engine.horizons, &mut past);
-                }
+                self.engine.each(&mut past, |_, correlator, parts, shown| {
+                    correlator.settle(parts.limits, Some(&mut *shown));
+                    correlator.advance(parts.horizons, shown);
+                });
             }
         }
         Ok(())

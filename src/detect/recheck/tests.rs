@@ -144,3 +144,28 @@ fn neighbours_are_joined_and_what_has_no_room_is_counted() {
     let taken = rechecks.take(1, |_| Some((Arc::clone(&header), Timestamp::default())));
     assert!(taken[0].late.is_empty(), "more than are named: none is");
 }
+
+#[test]
+fn what_stands_on_late_alerts_is_judged_again_too() {
+    let mut rules: Vec<Rule> = vec![simple("r0", &["r0: 1"])];
+    rules.push(correlation("two", CorrelationKind::EventCount, &[0], &["u"], 60, &[(Comparison::Gte, 2.0)]));
+    rules.push(correlation("users", CorrelationKind::ValueCount, &[1], &[], 600, &[(Comparison::Gte, 2.0)]));
+    if let Body::Correlation(body) = &mut rules[2].body {
+        body.count_fields = vec![FieldRef::parse("u").unwrap()];
+    }
+    let mut engine = Engine::new(set(rules), EngineSettings::default());
+    let known = ["r0@0", "r0@10", "r0@100/bob"].map(at);
+    engine.process(&known, &mut Vec::new());
+    engine.advance(&Watermarks::everywhere(Timestamp::from_nanos(TEN + 86_400 * SECOND), LATENESS), &mut Vec::new());
+    let late = at("r0@90/bob");
+    engine.process(std::slice::from_ref(&late), &mut Vec::new());
+    let rechecks = engine.rechecks(usize::MAX);
+    let [recheck] = rechecks.as_slice() else { panic!("{rechecks:?}") };
+    assert_eq!((recheck.rule.id.as_str(), recheck.group.len()), ("users", 0));
+    let case = Case::new(engine.rules(), "users").unwrap();
+    let mut retrial = Retrial::new(&case, recheck.clone(), &EngineSettings::default(), 1);
+    retrial.take(known.into_iter().chain([late]).collect());
+    let told: Vec<String> =
+        retrial.finish().findings.iter().map(|finding| format!("{} x{} {}", finding.rule.id, finding.count, finding.late)).collect();
+    assert_eq!(told, ["users x2 true"]);
+}

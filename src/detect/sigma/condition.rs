@@ -19,6 +19,15 @@ pub(super) struct BadCondition {
     pub(super) help: String,
 }
 
+/// The words of a condition, keywords too, each with the characters before it.
+pub(super) fn words(text: &str) -> Result<Vec<(usize, &str)>, BadCondition> {
+    let words = tokens("rule", text)?.into_iter().filter_map(|(at, token)| match token {
+        Token::Word(word) => Some((at, word)),
+        Token::Open | Token::Close => None,
+    });
+    Ok(words.collect())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token<'t> {
     Open,
@@ -28,16 +37,21 @@ enum Token<'t> {
 
 /// Reads a condition over selections of these names.
 pub(super) fn parse(text: &str, names: &[&str]) -> Result<Condition, BadCondition> {
+    parse_over("selection", text, names)
+}
+
+/// Reads a condition over things of these names, each of which is called a `noun`.
+pub(super) fn parse_over(noun: &str, text: &str, names: &[&str]) -> Result<Condition, BadCondition> {
     if text.len() > BYTES_MAX {
         return Err(bad(0, format!("the condition has {} bytes; {BYTES_MAX} are read", text.len()), "use `1 of x*`"));
     }
-    let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, next: 0, end: text.chars().count(), names };
+    let tokens = tokens(noun, text)?;
+    let mut parser = Parser { tokens: &tokens, next: 0, end: text.chars().count(), names, noun };
     let condition = parser.or(0)?;
     match parser.peek() {
         None => Ok(condition),
         Some(Token::Close) => Err(bad(parser.at(), "a `)` closes nothing", "")),
-        Some(Token::Open | Token::Word(_)) => Err(bad(parser.at(), "`and` or `or` is missing here", "join selections with and, or, not")),
+        Some(Token::Open | Token::Word(_)) => Err(bad(parser.at(), "`and` or `or` is missing here", format!("join {noun}s with and, or, not"))),
     }
 }
 
@@ -45,7 +59,7 @@ fn bad(at: usize, message: impl Into<String>, help: impl Into<String>) -> BadCon
     BadCondition { at, code: "bad-condition", message: message.into(), help: help.into() }
 }
 
-fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, BadCondition> {
+fn tokens<'t>(noun: &str, text: &'t str) -> Result<Vec<(usize, Token<'t>)>, BadCondition> {
     let mut tokens = Vec::new();
     let mut word: Option<(usize, usize)> = None;
     let end = text.chars().count();
@@ -74,7 +88,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, BadCondition> {
         }
     }
     if tokens.is_empty() {
-        return Err(bad(end, "the condition is empty", "name a selection"));
+        return Err(bad(end, "the condition is empty", format!("name a {noun}")));
     }
     Ok(tokens)
 }
@@ -84,6 +98,8 @@ struct Parser<'p> {
     next: usize,
     end: usize,
     names: &'p [&'p str],
+    /// What the names are of.
+    noun: &'p str,
 }
 
 impl<'p> Parser<'p> {
@@ -129,10 +145,11 @@ impl<'p> Parser<'p> {
     fn one(&mut self, depth: usize) -> Result<Condition, BadCondition> {
         let at = self.at();
         let token = self.peek();
+        let noun = self.noun;
         self.next += 1;
         match token {
-            None => Err(bad(at, "the condition breaks off", "a selection is missing at its end")),
-            Some(Token::Close) => Err(bad(at, "a selection is missing before `)`", "")),
+            None => Err(bad(at, "the condition breaks off", format!("a {noun} is missing at its end"))),
+            Some(Token::Close) => Err(bad(at, format!("a {noun} is missing before `)`"), "")),
             Some(Token::Open) if depth >= DEPTH_MAX => Err(bad(at, format!("brackets are nested deeper than {DEPTH_MAX}"), "")),
             Some(Token::Open) => {
                 let inner = self.or(depth + 1)?;
@@ -150,12 +167,12 @@ impl<'p> Parser<'p> {
                     return self.quantified(at, word);
                 }
                 if ["and", "or", "of"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) {
-                    return Err(bad(at, format!("a selection is missing before `{word}`"), ""));
+                    return Err(bad(at, format!("a {noun} is missing before `{word}`"), ""));
                 }
                 match self.names.iter().position(|name| *name == word) {
                     Some(index) => Ok(Condition::Selection(index)),
                     None if word.contains('*') => Err(bad(at, format!("`{word}` needs `1 of` or `all of` before it"), "")),
-                    None => Err(bad(at, format!("no selection is called `{}`", word.escape_debug()), self.near(word))),
+                    None => Err(bad(at, format!("no {noun} is called `{}`", word.escape_debug()), self.near(word))),
                 }
             }
         }
@@ -164,7 +181,7 @@ impl<'p> Parser<'p> {
     fn near(&self, word: &str) -> String {
         match closest(word, self.names.iter().copied()) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!("selections are {}", self.names.join(", ")),
+            None => format!("{}s are {}", self.noun, self.names.join(", ")),
         }
     }
 
@@ -178,8 +195,9 @@ impl<'p> Parser<'p> {
             },
         };
         let target_at = self.at();
+        let noun = self.noun;
         let Some(Token::Word(target)) = self.peek() else {
-            return Err(bad(target_at, "the selections are missing after `of`", "such as `1 of filter_*` or `all of them`"));
+            return Err(bad(target_at, format!("the {noun}s are missing after `of`"), "such as `1 of filter_*` or `all of them`"));
         };
         self.next += 1;
         let is_them = target.eq_ignore_ascii_case("them");
@@ -187,12 +205,12 @@ impl<'p> Parser<'p> {
         let of: Vec<Condition> =
             self.names.iter().enumerate().filter(|(_, name)| is_meant(name)).map(|(index, _)| Condition::Selection(index)).collect();
         if of.is_empty() {
-            return Err(bad(target_at, format!("no selection is meant by `{}`", target.escape_debug()), self.near(target.trim_matches('*'))));
+            return Err(bad(target_at, format!("no {noun} is meant by `{}`", target.escape_debug()), self.near(target.trim_matches('*'))));
         }
         match wanted {
             None => Ok(join(of, Condition::And)),
             Some(1) => Ok(join(of, Condition::Or)),
-            Some(count) if count > of.len() => Err(bad(at, format!("`{count} of {target}` can never hold: it means {} selections", of.len()), "")),
+            Some(count) if count > of.len() => Err(bad(at, format!("`{count} of {target}` can never hold: it means {} {noun}s", of.len()), "")),
             Some(count) => Ok(Condition::AtLeast(count, of)),
         }
     }

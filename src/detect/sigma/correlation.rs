@@ -1,18 +1,29 @@
 //! What stands under `correlation:`. Rules it refers to are names here; `link` turns them into indices.
 
+use super::bounds::{self, Bounds};
 use super::diagnostic::{Scope, suggest};
 use super::document::names;
 use super::text::timespan_of;
 use super::yaml::{Mark, Node, Yaml};
-use crate::detect::rule::{Comparison, Correlation, CorrelationKind};
+use crate::detect::rule::{Correlation, CorrelationKind};
 use crate::model::FieldRef;
 
 const KEYS: [&str; 7] = ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate"];
 
-const TYPES: [&str; 4] = ["event_count", "value_count", "temporal", "temporal_ordered"];
+const TYPES: [(&str, CorrelationKind); 8] = [
+    ("event_count", CorrelationKind::EventCount),
+    ("value_count", CorrelationKind::ValueCount),
+    ("value_sum", CorrelationKind::ValueSum),
+    ("value_avg", CorrelationKind::ValueAvg),
+    ("value_percentile", CorrelationKind::ValuePercentile),
+    ("value_median", CorrelationKind::ValueMedian),
+    ("temporal", CorrelationKind::Temporal),
+    ("temporal_ordered", CorrelationKind::TemporalOrdered),
+];
 
-/// Types of the specification, and of proposals to it, that are not read yet.
-const TYPES_TO_COME: [&str; 6] = ["value_sum", "value_avg", "value_percentile", "value_median", "temporal_extended", "temporal_ordered_extended"];
+/// Other names of temporal types whose condition is an expression over rules.
+const TYPES_EXTENDED: [(&str, CorrelationKind); 2] =
+    [("temporal_extended", CorrelationKind::Temporal), ("temporal_ordered_extended", CorrelationKind::TemporalOrdered)];
 
 /// The parts of a correlation that need the other rules.
 #[derive(Debug)]
@@ -67,40 +78,39 @@ pub(super) fn read(scope: &mut Scope<'_>, node: &Node) -> Option<(Correlation, U
             false
         }
     };
-    let kind = kind?;
-    let (bounds, count_fields) = condition(scope, node, kind)?;
-    let unresolved = Unresolved { rules: rules?, group_by: group_by?, aliases: aliases?, generate };
-    Some((Correlation { kind, rules: Vec::new(), group_by: Vec::new(), timespan: timespan?, bounds, count_fields }, unresolved))
+    let ((kind, is_extended), rules) = (kind?, rules?);
+    let Bounds { bounds, fields: count_fields, percentile, condition } = bounds::read(scope, node, kind, is_extended, &rules)?;
+    let unresolved = Unresolved { rules, group_by: group_by?, aliases: aliases?, generate };
+    let timespan = timespan?;
+    let correlation = Correlation { kind, rules: Vec::new(), group_by: Vec::new(), timespan, bounds, count_fields, percentile, condition };
+    Some((correlation, unresolved))
 }
 
-fn kind(scope: &mut Scope<'_>, node: &Node) -> Option<CorrelationKind> {
+/// The type, and whether its name asks for an expression.
+fn kind(scope: &mut Scope<'_>, node: &Node) -> Option<(CorrelationKind, bool)> {
+    let names: Vec<&str> = TYPES.iter().chain(&TYPES_EXTENDED).map(|(name, _)| *name).collect();
     let Some(written) = node.get("type") else {
-        scope.error(node.at, "missing-type", "the correlation has no type", TYPES.join(", "));
+        scope.error(node.at, "missing-type", "the correlation has no type", names.join(", "));
         return None;
     };
-    Some(match written.spelled().unwrap_or_default() {
-        "event_count" => CorrelationKind::EventCount,
-        "value_count" => CorrelationKind::ValueCount,
-        "temporal" => CorrelationKind::Temporal,
-        "temporal_ordered" => CorrelationKind::TemporalOrdered,
-        name if TYPES_TO_COME.contains(&name) => {
-            scope.error(
-                written.at,
-                "unsupported-correlation",
-                format!("correlation type `{name}` is not supported yet"),
-                format!("supported are {}", TYPES.join(", ")),
-            );
-            return None;
+    let name = written.spelled().unwrap_or_default();
+    let find = |types: &[(&str, CorrelationKind)]| types.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+    match (find(&TYPES), find(&TYPES_EXTENDED)) {
+        (Some(kind), _) => Some((kind, false)),
+        (None, Some(kind)) => Some((kind, true)),
+        (None, None) => {
+            scope.error(written.at, "unknown-correlation", format!("unknown correlation type `{}`", name.escape_debug()), suggest(name, &names));
+            None
         }
-        name => {
-            scope.error(written.at, "unknown-correlation", format!("unknown correlation type `{}`", name.escape_debug()), suggest(name, &TYPES));
-            return None;
-        }
-    })
+    }
 }
 
 fn rules(scope: &mut Scope<'_>, node: &Node) -> Option<Vec<(Mark, String)>> {
-    let rules = node.get("rules").map_or_else(|| Some(Vec::new()), |node| names(scope, node, "rules"))?;
+    let rules = match (node.get("rules"), node.get("condition")) {
+        (Some(node), _) => names(scope, node, "rules")?,
+        (None, Some(condition)) if condition.text().is_some() => bounds::rules_of(scope, condition)?,
+        (None, _) => Vec::new(),
+    };
     if rules.is_empty() {
         let at = node.get("rules").map_or(node.at, |node| node.at);
         scope.error(at, "missing-rules", "the correlation refers to no rule", "add `rules:`, a list of ids or names");
@@ -131,73 +141,4 @@ fn aliases(scope: &mut Scope<'_>, node: &Node) -> Option<Vec<Alias>> {
         aliases.push(Alias { at: entry.at, name: entry.key.clone(), fields });
     }
     Some(aliases)
-}
-
-/// Bounds on the count, and the fields that are counted.
-type Condition = (Vec<(Comparison, f64)>, Vec<FieldRef>);
-
-/// Reads the bounds, and the fields of `value_count`.
-fn condition(scope: &mut Scope<'_>, node: &Node, kind: CorrelationKind) -> Option<Condition> {
-    let needs = matches!(kind, CorrelationKind::EventCount | CorrelationKind::ValueCount);
-    let Some(condition) = node.get("condition") else {
-        if needs {
-            scope.error(node.at, "missing-condition", "the correlation has no condition", "add `condition:` with `gte: 10`");
-            return None;
-        }
-        return Some((Vec::new(), Vec::new()));
-    };
-    let Some(entries) = condition.entries() else {
-        let (code, message) = match condition.text() {
-            Some(_) => ("unsupported-condition", "conditions over rules as text are not supported yet".to_owned()),
-            None => ("bad-condition", format!("the condition is {}; a map is wanted", condition.kind())),
-        };
-        scope.error(condition.at, code, message, "such as `condition: {gte: 10}`");
-        return None;
-    };
-    let mut bounds = Vec::new();
-    let mut fields = Vec::new();
-    for entry in entries {
-        let op = match entry.key.as_str() {
-            "gt" => Comparison::Gt,
-            "gte" => Comparison::Gte,
-            "lt" => Comparison::Lt,
-            "lte" => Comparison::Lte,
-            "eq" => Comparison::Eq,
-            "neq" => Comparison::Neq,
-            "field" if kind == CorrelationKind::ValueCount => {
-                fields = super::document::fields(scope, &entry.value, "field")?;
-                continue;
-            }
-            "field" => {
-                scope.error(
-                    entry.at,
-                    "bad-condition",
-                    "only `value_count` counts the values of a field",
-                    "use `type: value_count`, or leave the field out",
-                );
-                return None;
-            }
-            key => {
-                let known = ["gt", "gte", "lt", "lte", "eq", "neq", "field"];
-                scope.error(entry.at, "unknown-key", format!("unknown key `{}` in the condition", key.escape_debug()), suggest(key, &known));
-                return None;
-            }
-        };
-        match entry.value.value {
-            Yaml::Number(_, number) if number >= 0.0 && number.fract() == 0.0 && number <= 1e15 => bounds.push((op, number)),
-            _ => {
-                scope.error(entry.value.at, "bad-value", format!("`{}` takes a whole number that is not negative", entry.key), "");
-                return None;
-            }
-        }
-    }
-    if bounds.is_empty() && needs {
-        scope.error(condition.at, "missing-condition", "the condition has no bound", "add `gte: 10`");
-        return None;
-    }
-    if fields.is_empty() && kind == CorrelationKind::ValueCount {
-        scope.error(condition.at, "missing-field", "`value_count` needs the field whose values it counts", "add `field:` to the condition");
-        return None;
-    }
-    Some((bounds, fields))
 }

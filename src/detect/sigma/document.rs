@@ -10,7 +10,7 @@ use super::selection;
 use super::text;
 use super::yaml::{self, DOCUMENT_BYTES_MAX, Entry, Mark, Node, Yaml};
 use super::{logsource, text::TITLE_BYTES_MAX};
-use crate::detect::rule::{Body, CorrelationKind, Extras, LogSource, Rule};
+use crate::detect::rule::{Body, Extras, LogSource, Rule};
 use crate::model::{FieldRef, Level, RuleHeader, RuleType};
 
 /// Fields to group by.
@@ -181,12 +181,7 @@ fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> 
 fn kind(body: &Body) -> RuleType {
     match body {
         Body::Single(_) => RuleType::Single,
-        Body::Correlation(correlation) => match correlation.kind {
-            CorrelationKind::EventCount => RuleType::EventCount,
-            CorrelationKind::ValueCount => RuleType::ValueCount,
-            CorrelationKind::Temporal => RuleType::Temporal,
-            CorrelationKind::TemporalOrdered => RuleType::TemporalOrdered,
-        },
+        Body::Correlation(correlation) => correlation.kind.rule_type(),
     }
 }
 

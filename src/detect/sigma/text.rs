@@ -14,7 +14,8 @@ const PIECES_MAX: usize = 64;
 /// Bytes of a title.
 pub(super) const TITLE_BYTES_MAX: usize = 512;
 
-/// Reads a length of time as Sigma writes it: `30s`, `10m`, `1h`, `1d`.
+/// Reads a length of time as Sigma writes it: `30s`, `10m`, `1h`, `1d`. Of what pySigma adds there are `1w` and `1M`, a month being a
+/// twelfth of the mean year; whatever is longer than the limit is refused, and so every `y`.
 pub(super) fn timespan(text: &str) -> Result<Duration, String> {
     let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).unwrap_or_default();
     let seconds_per = match unit {
@@ -22,6 +23,9 @@ pub(super) fn timespan(text: &str) -> Result<Duration, String> {
         "m" => 60,
         "h" => 3_600,
         "d" => 86_400,
+        "w" => 604_800,
+        "M" => 2_629_746,
+        "y" => 31_556_952,
         _ => return Err(format!("`{}` is no time span", text.escape_debug())),
     };
     if digits.is_empty() || digits.len() > 9 || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -40,7 +44,10 @@ pub(super) fn timespan(text: &str) -> Result<Duration, String> {
 /// Reads a length of time from a node, and says what is wrong with it.
 pub(super) fn timespan_of(scope: &mut Scope<'_>, node: &Node, key: &str) -> Option<Duration> {
     let read = node.spelled().ok_or_else(|| format!("{} is no time span", node.kind())).and_then(timespan);
-    read.map_err(|message| scope.error(node.at, "bad-timespan", format!("{key}: {message}"), "a number and s, m, h or d: 30s, 10m, 1h, 7d")).ok()
+    read.map_err(|message| {
+        scope.error(node.at, "bad-timespan", format!("{key}: {message}"), "a number and s, m, h, d, w or M, up to 31d: 30s, 10m, 1h, 7d")
+    })
+    .ok()
 }
 
 /// Reads a title such as `{actor.user.name} opened a shell`. `{{` and `}}` are braces.

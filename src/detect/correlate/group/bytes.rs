@@ -9,9 +9,11 @@ impl Group {
     /// Appends what it holds. A batch has to be settled.
     pub(in crate::detect::correlate) fn write(&self, to: &mut Scribe) {
         // The scanner and the table of acts are made anew from the entries; nothing is pending between batches.
-        let Self { tenant: _, cluster: _, key: _, place: _, entries, pending: _, acts: _, alerts, scanner: _, floor, capped, is_dirty: _ } = self;
+        let Self { tenant: _, cluster: _, key: _, place: _, entries, pending: _, acts: _, alerts, scanner: _, floor, capped, is_dirty: _, extra } =
+            self;
         put_time(&mut to.to, *floor);
         put_time(&mut to.to, *capped);
+        put_time(&mut to.to, extra.as_ref().map_or(i64::MIN, |extra| extra.judged));
         put_len(&mut to.to, entries.len());
         entries.iter().for_each(|entry| to.entry(entry));
         put_len(&mut to.to, alerts.len());
@@ -35,6 +37,10 @@ impl Group {
         let mut group = Self::new(tenant, cluster, key, place);
         group.floor = from.from.time()?;
         group.capped = from.from.time()?;
+        let judged = from.from.time()?;
+        if judged != i64::MIN {
+            group.extra.get_or_insert_default().judged = judged;
+        }
         group.entries = from.list(Reading::entry)?.into();
         group.alerts = from.list(|from| {
             Some(Anchored {

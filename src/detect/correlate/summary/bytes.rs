@@ -11,7 +11,7 @@ use crate::model::{ActId, EventId};
 impl Summary {
     /// Appends it.
     pub(in crate::detect::correlate) fn write(&self, to: &mut Scribe) {
-        let Self { count, first, last, events, entities, earliest, others, title, is_late, is_clamped, acts } = self;
+        let Self { count, first, last, events, entities, earliest, others, values, is_late, is_clamped, acts } = self;
         put_number(&mut to.to, *count);
         put_time(&mut to.to, *first);
         put_time(&mut to.to, *last);
@@ -29,13 +29,11 @@ impl Summary {
                 to.witness(witness);
             }
         }
-        put_len(&mut to.to, title.len());
-        for slot in title {
-            to.to.push(u8::from(slot.is_some()));
-            if let Some((key, value)) = slot {
-                put_key(&mut to.to, key);
-                put_text(&mut to.to, value);
-            }
+        put_len(&mut to.to, values.len());
+        for (name, key, value) in values {
+            put_text(&mut to.to, name);
+            put_key(&mut to.to, key);
+            put_text(&mut to.to, value);
         }
         to.to.push(u8::from(*is_late) | u8::from(*is_clamped) << 1);
         let mut sorted: Vec<&ActId> = acts.iter().collect();
@@ -55,7 +53,7 @@ impl Summary {
             entities: from.from.list(|from| from.text().map(Arc::from))?.into_iter().collect(),
             earliest: steps(from)?,
             others: steps(from)?,
-            title: from.from.list(|from| if from.flag()? { Some(Some((from.key()?, from.text()?.into()))) } else { Some(None) })?,
+            values: from.from.list(|from| Some((from.text()?.into(), from.key()?, from.text()?.into())))?,
             ..Self::default()
         };
         let flags = from.from.byte().filter(|flags| *flags < 4)?;

@@ -1,6 +1,7 @@
 //! Correlations: what they say, and what they refer to.
 
 use super::*;
+use crate::detect::rule::CorrelationKind;
 use crate::model::RuleType;
 
 /// Two rules, by id and by name.
@@ -21,8 +22,10 @@ fn show_rule(rule: &Rule) -> String {
         .collect();
     let bounds: String = body.bounds.iter().map(|(bound, value)| format!(" {}{value}", op(*bound))).collect();
     let count: String = body.count_fields.iter().map(|field| format!(" of {}", field.name())).collect();
+    let percentile = if body.kind == CorrelationKind::ValuePercentile { format!(" at {}%", body.percentile) } else { String::new() };
+    let condition = body.condition.as_ref().map_or_else(String::new, |condition| format!(" {condition:?}"));
     format!(
-        "{silent}{} {:?} {:?} by [{}] in {}s{bounds}{count}",
+        "{silent}{} {:?} {:?} by [{}] in {}s{bounds}{count}{percentile}{condition}",
         rule.header.id,
         body.kind,
         body.rules,
@@ -66,6 +69,34 @@ fn correlations_are_read() {
             "  type: temporal_ordered\n  rules: [one, two]\n  timespan: 5m\n  condition: {eq: 2}\n",
             "~id-one; ~id-two; c TemporalOrdered [0, 1] by [] in 300s =2",
         ),
+        (
+            "  type: value_sum\n  rules: [one]\n  timespan: 1w\n  condition: {field: bytes, gt: -1.5, lt: 1000000}\n",
+            "~id-one; id-two; c ValueSum [0] by [] in 604800s >-1.5 <1000000 of bytes",
+        ),
+        (
+            "  type: value_avg\n  rules: [one]\n  timespan: 1M\n  condition: {field: bytes, gte: 0.5}\n",
+            "~id-one; id-two; c ValueAvg [0] by [] in 2629746s >=0.5 of bytes",
+        ),
+        (
+            "  type: value_percentile\n  rules: [one]\n  timespan: 1h\n  condition: {field: bytes, percentile: 99.9, gte: 7}\n",
+            "~id-one; id-two; c ValuePercentile [0] by [] in 3600s >=7 of bytes at 99.9%",
+        ),
+        (
+            "  type: value_median\n  rules: [one]\n  timespan: 1h\n  condition: {field: bytes, lte: 7}\n",
+            "~id-one; id-two; c ValueMedian [0] by [] in 3600s <=7 of bytes",
+        ),
+        (
+            "  type: temporal\n  rules: [one, id-two]\n  timespan: 1h\n  condition: one and not id-two\n",
+            "~id-one; ~id-two; c Temporal [0, 1] by [] in 3600s And([Selection(0), Not(Selection(1))])",
+        ),
+        (
+            "  type: temporal_extended\n  rules: [one, two]\n  timespan: 1h\n  condition: 1 of *\n",
+            "~id-one; ~id-two; c Temporal [0, 1] by [] in 3600s Or([Selection(0), Selection(1)])",
+        ),
+        (
+            "  type: temporal_ordered_extended\n  timespan: 1h\n  condition: two and (one or two)\n",
+            "~id-one; ~id-two; c TemporalOrdered [1, 0] by [] in 3600s And([Selection(0), Or([Selection(1), Selection(0)])])",
+        ),
     ] {
         check(correlation, expected);
     }
@@ -74,18 +105,13 @@ fn correlations_are_read() {
 #[test]
 fn what_is_wrong_has_its_place() {
     for (correlation, expected) in [
-        ("  type: value_sum\n  rules: [one]\n  timespan: 1h\n", "5:9 unsupported-correlation: correlation type `value_sum` is not supported yet"),
         ("  type: event_cuont\n  rules: [one]\n  timespan: 1h\n", "5:9 unknown-correlation: unknown correlation type `event_cuont`"),
         ("  type: event_count\n  rules: [one]\n  timespan: 1h\n", "5:3 missing-condition: the correlation has no condition"),
-        (
-            "  type: temporal\n  rules: [one, two]\n  timespan: 1h\n  condition: one and not two\n",
-            "8:14 unsupported-condition: conditions over rules as text are not supported yet",
-        ),
         ("  type: temporal\n  rules: [one, tow]\n  timespan: 1h\n", "6:16 unknown-rule: no rule has the id or name `tow`"),
         ("  type: temporal\n  rules: [one, id-one]\n  timespan: 1h\n", "6:16 repeated-value: `id-one` is a rule that stands in the list already"),
         ("  type: temporal\n  rules: []\n  timespan: 1h\n", "6:10 missing-rules: the correlation refers to no rule"),
         ("  type: temporal\n  rules: [one]\n", "5:3 missing-timespan: the correlation has no timespan"),
-        ("  type: temporal\n  rules: [one]\n  timespan: 5M\n", "7:13 bad-timespan: timespan: `5M` is no time span"),
+        ("  type: temporal\n  rules: [one]\n  timespan: 5M\n", "7:13 bad-timespan: timespan: a time span of 5M is longer than the limit of 31d"),
         ("  type: temporal\n  rules: [one]\n  timespan: 0s\n", "7:13 bad-timespan: timespan: a time span of nothing holds no events"),
         ("  type: temporal\n  rules: [one]\n  timespan: 1h\n  timeframe: 1h\n", "8:3 unknown-key: unknown key `timeframe` in correlation"),
         (
@@ -98,7 +124,7 @@ fn what_is_wrong_has_its_place() {
         ),
         (
             "  type: event_count\n  rules: [one]\n  timespan: 1h\n  condition: {field: a, gte: 2}\n",
-            "8:15 bad-condition: only `value_count` counts the values of a field",
+            "8:15 bad-condition: only `value_` types look at the values of a field",
         ),
         (
             "  type: temporal\n  rules: [one, two]\n  group-by: [w]\n  timespan: 1h\n  aliases: {w: {one: f}}\n",
@@ -108,6 +134,56 @@ fn what_is_wrong_has_its_place() {
             "  type: temporal\n  rules: [one]\n  group-by: [w]\n  timespan: 1h\n  aliases: {w: {one: f, three: g}}\n",
             "9:25 unknown-rule: alias `w` names `three`, which is not in `rules`",
         ),
+    ] {
+        check(correlation, expected);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_condition_has_its_place() {
+    for (correlation, expected) in [
+        ("  type: value_sum\n  rules: [one]\n  timespan: 1h\n", "5:3 missing-condition: the correlation has no condition"),
+        ("  type: temporal_extended\n  rules: [one]\n  timespan: 1h\n", "5:3 missing-condition: the correlation has no condition"),
+        (
+            "  type: temporal_extended\n  rules: [one]\n  timespan: 1h\n  condition: {gte: 1}\n",
+            "8:14 bad-condition: the condition is a map; an expression over rules is wanted",
+        ),
+        ("  type: event_count\n  rules: [one]\n  timespan: 1h\n  condition: one\n", "8:14 bad-condition: the condition is text; a map is wanted"),
+        (
+            "  type: value_percentile\n  rules: [one]\n  timespan: 1h\n  condition: {field: a, gte: 1, percentile: 101}\n",
+            "8:45 bad-value: `percentile` takes a number from 0 to 100",
+        ),
+        (
+            "  type: value_percentile\n  rules: [one]\n  timespan: 1h\n  condition: {field: a, gte: 1}\n",
+            "8:14 missing-percentile: no `percentile:` is named: the percentile 50 is taken",
+        ),
+        (
+            "  type: value_median\n  rules: [one]\n  timespan: 1h\n  condition: {field: a, gte: 1, percentile: 50}\n",
+            "8:33 bad-condition: only `value_percentile` has a percentile",
+        ),
+        (
+            "  type: value_sum\n  rules: [one]\n  timespan: 1h\n  condition: {field: [a, b], gte: 1}\n",
+            "8:15 bad-condition: `value_sum` takes the numbers of one field",
+        ),
+        (
+            "  type: value_avg\n  rules: [one]\n  timespan: 1h\n  condition: {gte: 1}\n",
+            "8:14 missing-field: `value_avg` needs the field whose numbers it takes",
+        ),
+        ("  type: temporal\n  rules: [one, two]\n  timespan: 1h\n  condition: one and\n", "8:21 bad-condition: the condition breaks off"),
+        (
+            "  type: temporal\n  rules: [one, two]\n  timespan: 1h\n  condition: one and two or three\n",
+            "8:29 bad-condition: no rule is called `three`",
+        ),
+        (
+            "  type: temporal\n  rules: [one, two]\n  timespan: 1h\n  condition: one or not two\n",
+            "8:14 bad-condition: the condition can hold where nothing happened: it must ask for a rule beside what it rules out",
+        ),
+        (
+            "  type: temporal\n  rules: [one, two]\n  timespan: 1h\n  condition: one\n",
+            "6:16 unused-rule: `two` stands in `rules` and not in the condition",
+        ),
+        ("  type: temporal\n  timespan: 1h\n  condition: one and three\n", "7:22 unknown-rule: no rule has the id or name `three`"),
+        ("  type: temporal\n  timespan: 1h\n  condition: 1 of o*\n", "7:14 missing-rules: `of` needs a list of rules to choose from"),
     ] {
         check(correlation, expected);
     }

@@ -104,7 +104,7 @@ fn problems_have_a_place_and_help() {
         (with("bartizan: {titel: x}\n"), "4:12 error unknown-key: unknown key `titel` in bartizan"),
         (with("bartizan: {title: 'a {b'}\n"), "4:22 error bad-template: a `{` in the title is never closed"),
         (with("bartizan: {title: 'a } b'}\n"), "4:22 error bad-template: a `}` in the title closes nothing"),
-        (with("bartizan: {group_window: 1y}\n"), "4:26 error bad-timespan: group_window: `1y` is no time span"),
+        (with("bartizan: {group_window: 1y}\n"), "4:26 error bad-timespan: group_window: a time span of 1y is longer than the limit of 31d"),
         (with("bartizan: {group_window: 32d}\n"), "4:26 error bad-timespan: group_window: a time span of 32d is longer than the limit of 31d"),
         (
             with("bartizan: {group_by: [k8s.nope_at_all]}\n"),
