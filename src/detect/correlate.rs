@@ -24,13 +24,15 @@ mod tests;
 pub(crate) mod ways;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use self::chain::Shown;
-use self::entry::Entry;
+use self::entry::{Entry, Values};
 use self::group::Group;
 use self::plan::Plan;
 use super::recheck::{Ask, Rechecks};
@@ -106,12 +108,17 @@ pub(crate) struct Correlator {
     pub(crate) rule: usize,
     /// The class of its horizons.
     class: usize,
-    index: HashMap<Box<[u8]>, u32, RandomState>,
+    /// By the key of the group.
+    index: HashTable<u32>,
+    hasher: RandomState,
     groups: Vec<Option<(Box<[u8]>, Group)>>,
     free: Vec<u32>,
     /// By place: clusters are judged each by its own sources.
     lanes: BTreeMap<u32, Lane>,
     dirty: Vec<u32>,
+    /// Entries that have come in this batch, by group.
+    pending: Vec<(u32, Entry)>,
+    batch: Vec<Entry>,
     /// Entries of all groups.
     entries: usize,
     scratch: Vec<u8>,
@@ -150,7 +157,7 @@ pub(crate) enum Admission {
     /// It is not counted, or was before.
     Ignored,
     /// It counts in this group, with these values.
-    Counts { group: u32, values: Box<[u64]> },
+    Counts { group: u32, values: Values },
 }
 
 impl Correlator {
@@ -165,7 +172,10 @@ impl Correlator {
             plan,
             rule,
             class,
-            index: HashMap::default(),
+            index: HashTable::new(),
+            hasher: RandomState::default(),
+            pending: Vec::new(),
+            batch: Vec::new(),
             groups: Vec::new(),
             free: Vec::new(),
             lanes: BTreeMap::new(),
@@ -227,14 +237,20 @@ impl Correlator {
             return Admission::Ignored;
         }
         let Some(values) = plan.values(event) else { return Admission::Ignored };
-        if let Some(at) = self.index.get(self.scratch.as_slice()) {
+        if let Some(at) = self.find() {
             let is_known =
-                matches!(self.groups.get(*at as usize), Some(Some((_, group))) if group.knows(&self.plan, rule, event.act, (time, event.id)));
-            return if is_known { Admission::Ignored } else { Admission::Counts { group: *at, values } };
+                matches!(self.groups.get(at as usize), Some(Some((_, group))) if group.knows(&self.plan, rule, event.act, (time, event.id)));
+            return if is_known { Admission::Ignored } else { Admission::Counts { group: at, values } };
         }
         let Some(key) = self.group_key(event, rule) else { return Admission::Ignored };
         let group = self.begin(Group::new(event.tenant.clone(), event.cluster.clone(), key, place), time);
         Admission::Counts { group, values }
+    }
+
+    /// The group of the key that was written last.
+    fn find(&self) -> Option<u32> {
+        let is_it = |at: &u32| matches!(self.groups.get(*at as usize), Some(Some((key, _))) if **key == *self.scratch);
+        self.index.find(self.hasher.hash_one(self.scratch.as_slice()), is_it).copied()
     }
 
     /// Keeps a new group under the key that was written last.
@@ -248,35 +264,47 @@ impl Correlator {
                 u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
             }
         };
-        self.index.insert(key.clone(), at);
-        self.groups[at as usize] = Some((key, group));
+        let Self { index, hasher, groups, .. } = self;
+        let hash = hasher.hash_one(&*key);
+        groups[at as usize] = Some((key, group));
+        index.insert_unique(hash, at, |at| groups[*at as usize].as_ref().map_or(0, |(key, _)| hasher.hash_one(&**key)));
         self.lanes.entry(place).or_default().queue.push(Reverse((time, at)));
         at
     }
 
     /// Adds an entry to the group that [`Correlator::admit`] named.
     pub(crate) fn push(&mut self, group: u32, entry: Entry) {
-        self.change(group, |group, _| group.push(entry));
+        self.touch(group);
+        self.pending.push((group, entry));
     }
 
-    fn change(&mut self, at: u32, change: impl FnOnce(&mut Group, &Plan)) {
-        if let Some(Some((_, found))) = self.groups.get_mut(at as usize) {
-            change(found, &self.plan);
-            if !std::mem::replace(&mut found.is_dirty, true) {
-                self.dirty.push(at);
-            }
+    /// The group is to be looked at when the batch ends.
+    fn touch(&mut self, at: u32) {
+        if let Some(Some((_, found))) = self.groups.get_mut(at as usize)
+            && !std::mem::replace(&mut found.is_dirty, true)
+        {
+            self.dirty.push(at);
         }
     }
 
     /// Works in what was pushed since, and puts out what that changed (nothing, if there is no `out`: the alerts wait).
     pub(crate) fn settle(&mut self, limits: &Limits, mut out: Option<&mut Vec<Shown>>) {
         let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        self.pending.sort_by(|(a, left), (b, right)| a.cmp(b).then_with(|| left.key().cmp(&right.key())));
+        let mut pending = std::mem::take(&mut self.pending);
+        let mut waiting = pending.drain(..).peekable();
         for at in dirty.drain(..) {
-            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
+            self.batch.extend(std::iter::from_fn(|| waiting.next_if(|(group, _)| *group == at)).map(|(_, entry)| entry));
+            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else {
+                self.batch.clear();
+                continue;
+            };
             group.is_dirty = false;
             let entries_max = limits.entries_per_group_max.max(1);
             let before = group.len();
-            self.losses.entries_dropped += group.settle(&self.plan, &self.plan.header.id, entries_max, out.as_deref_mut());
+            let dropped = group.settle(&self.plan, &self.plan.header.id, entries_max, self.batch.drain(..), out.as_deref_mut());
+            self.losses.entries_dropped += dropped;
             self.entries = (self.entries + group.len()).saturating_sub(before);
             if self.plan.is_closing()
                 && let Some(due) = group.schedule(&self.plan)
@@ -284,7 +312,8 @@ impl Correlator {
                 self.lanes.entry(group.place).or_default().due.push(Reverse((due, at)));
             }
         }
-        self.dirty = dirty;
+        drop(waiting);
+        (self.dirty, self.pending) = (dirty, pending);
         while self.index.len() > limits.groups_max.max(1) || self.entries > limits.entries_per_rule_max && self.index.len() > 1 {
             if !self.evict(out.as_deref_mut()) {
                 break;
@@ -327,7 +356,9 @@ impl Correlator {
     fn remove(&mut self, at: u32) {
         if let Some((key, group)) = self.groups.get_mut(at as usize).and_then(Option::take) {
             self.entries = self.entries.saturating_sub(group.len());
-            self.index.remove(&key);
+            if let Ok(found) = self.index.find_entry(self.hasher.hash_one(&*key), |known| *known == at) {
+                found.remove();
+            }
             self.free.push(at);
         }
     }

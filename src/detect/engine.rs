@@ -10,6 +10,7 @@ mod build;
 mod restart;
 mod state;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use super::matcher::{Matcher, Refused};
 use super::recheck::{Recheck, Rechecks};
 use super::rule::{LogSource, RuleSet};
 use super::watermark::{Horizons, Watermarks};
-use super::witness::Witness;
+use super::witness::{Witness, Witnesses};
 use crate::model::{Duration, Event, FieldRef, Finding, Timestamp};
 
 /// How far an event's clock may run ahead of ours. Past it the event counts for the time it was received.
@@ -114,6 +115,7 @@ pub struct Engine {
     refused: Vec<Refused>,
     horizons: Horizons,
     rechecks: Rechecks,
+    witnesses: Witnesses,
     found: Vec<u32>,
     /// Places in the last batch of the events that a rule matched.
     matched: Vec<usize>,
@@ -140,6 +142,7 @@ impl Engine {
             refused: Vec::new(),
             horizons: Horizons::new(),
             rechecks: Rechecks::default(),
+            witnesses: Witnesses::default(),
             found: Vec::new(),
             matched: Vec::new(),
             shown: Vec::new(),
@@ -222,7 +225,7 @@ impl Engine {
                 let is_late = !self.is_warming && time.nanos() < judged;
                 was_late |= is_late;
                 if is_single && self.settings.per_event {
-                    let witness = self.witness(&mut witness, event, rule, time);
+                    let witness = self.witness(&mut witness, event, rule);
                     out.extend(self.lone(at, event, (time, is_late, ahead.is_some()), &witness));
                     continue;
                 }
@@ -236,7 +239,7 @@ impl Engine {
                     continue;
                 }
                 let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos(), place) else { continue };
-                let witness = self.witness(&mut witness, event, rule, time);
+                let witness = self.witness(&mut witness, event, rule);
                 let entry = Entry {
                     time: time.nanos(),
                     id: event.id,
@@ -259,13 +262,10 @@ impl Engine {
         self.stats.late += u64::from(was_late);
     }
 
-    fn witness(&mut self, known: &mut Option<Arc<Witness>>, event: &Event, rule: usize, time: Timestamp) -> Arc<Witness> {
-        let Self { matcher, wanted, rules, .. } = self;
-        let make = || {
-            let matched = matcher.evidence(event, u32::try_from(rule).unwrap_or(u32::MAX));
-            Arc::new(Witness::new(&rules.rules[rule].header, event, time, matched, &wanted[rule]))
-        };
-        Arc::clone(known.get_or_insert_with(make))
+    fn witness(&mut self, known: &mut Option<Arc<Witness>>, event: &Event, rule: usize) -> Arc<Witness> {
+        let Self { matcher, wanted, rules, witnesses, .. } = self;
+        let of_rule = (u32::try_from(rule).unwrap_or(u32::MAX), &rules.rules[rule].header);
+        Arc::clone(known.get_or_insert_with(|| witnesses.of_event(of_rule, event, matcher, &wanted[rule])))
     }
 
     /// A finding for one event alone.
@@ -274,10 +274,11 @@ impl Engine {
         let plan = &correlator.plan;
         let group = correlator.group_key(event, 0)?;
         let title = match &plan.title {
-            Some(template) => super::title::fill(template, |name| witness.value(name)),
+            Some(template) => super::title::fill(template, |name| witness.value(name).map(Cow::Owned)),
             None => plan.plain_title().to_owned(),
         };
-        let mut entities: Vec<String> = witness.entities.iter().map(|entity| entity.as_ref().to_owned()).collect();
+        let mut entities: Vec<String> = Vec::new();
+        witness.each_entity(|entity| entities.push(entity.to_owned()));
         entities.sort();
         Some(Finding {
             id: alert_id(&event.tenant, &event.cluster, &plan.header.id, &group, &event.id.0),
@@ -291,7 +292,7 @@ impl Engine {
             count: 1,
             events: vec![event.id],
             entities,
-            steps: vec![witness.step()],
+            steps: vec![witness.step(&(time.nanos(), event.id, 0))],
             late,
             evidence_gaps: is_clamped.then(|| CLOCK_AHEAD.to_owned()).into_iter().collect(),
             superseded_by: None,

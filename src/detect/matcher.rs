@@ -249,7 +249,19 @@ impl Matcher {
     /// The values that made a rule match. To be asked right after [`Matcher::find`], of the same event.
     pub fn evidence(&mut self, event: &Event, rule: u32) -> Vec<Match> {
         let mut out = Vec::new();
-        let Ok(at) = self.tables.rules.binary_search_by_key(&rule, |compiled| compiled.rule) else { return out };
+        self.each_evidence(event, rule, &mut |selection, field, value| {
+            let found = Match { selection: selection.to_owned(), field: field.to_owned(), value: value.to_owned() };
+            if !out.contains(&found) {
+                out.push(found);
+            }
+            out.len() < MATCHED_MAX
+        });
+        out
+    }
+
+    /// As [`Matcher::evidence`]: calls with selection, field and value while it is answered with true, and more than once for what several tests found.
+    pub(super) fn each_evidence(&mut self, event: &Event, rule: u32, to: &mut dyn FnMut(&str, &str, &str) -> bool) {
+        let Ok(at) = self.tables.rules.binary_search_by_key(&rule, |compiled| compiled.rule) else { return };
         for selection in 0..self.tables.rules[at].evidence.len() {
             let node = self.tables.rules[at].evidence[selection].node;
             if !self.eval(event, node) {
@@ -257,20 +269,15 @@ impl Matcher {
             }
             let evidence = &self.tables.rules[at].evidence[selection];
             for predicate in &evidence.shown {
-                if out.len() >= MATCHED_MAX {
-                    return out;
-                }
                 let predicate = &self.tables.predicates[*predicate as usize];
                 let Scratch { folded, other, .. } = &mut self.scratch;
-                if let Some((field, value)) = first_holding(&self.tables, predicate, event, folded, other) {
-                    let found = Match { selection: evidence.name.to_string(), field, value };
-                    if !out.contains(&found) {
-                        out.push(found);
-                    }
+                let mut goes_on = true;
+                first_holding(&self.tables, predicate, event, folded, other, &mut |field, value| goes_on = to(&evidence.name, field, value));
+                if !goes_on {
+                    return;
                 }
             }
         }
-        out
     }
 
     /// Chooses access predicates by what traffic has shown, and looks again later.
@@ -421,10 +428,14 @@ fn value_holds(predicate: &Predicate, value: Value<'_>, event: &Event, folded: &
     holds
 }
 
-fn first_holding(tables: &Tables, predicate: &Predicate, event: &Event, folded: &mut String, other: &mut String) -> Option<(String, String)> {
+/// Calls with the first value that passes a test, and the name of its field: of a keyword, the path it stands at.
+fn first_holding(tables: &Tables, predicate: &Predicate, event: &Event, folded: &mut String, other: &mut String, to: &mut dyn FnMut(&str, &str)) {
+    let field = tables.slots[predicate.slot as usize].field.as_ref();
     if let Check::Elements(elements) = &predicate.check {
-        let field = tables.slots[predicate.slot as usize].field.as_ref().map_or("", FieldRef::name);
-        return elements.find(&event.doc, folded).map(|element| (field.to_owned(), cut(element.text(&event.doc), VALUE_BYTES_MAX).to_owned()));
+        if let Some(element) = elements.find(&event.doc, folded) {
+            to(field.map_or("", FieldRef::name), cut(element.text(&event.doc), VALUE_BYTES_MAX));
+        }
+        return;
     }
     let mut found: Option<(Option<usize>, Value<'_>)> = None;
     each_value(tables, predicate.slot, event, &mut |leaf, value| {
@@ -432,15 +443,15 @@ fn first_holding(tables: &Tables, predicate: &Predicate, event: &Event, folded: 
             found = Some((leaf, value));
         }
     });
-    let (leaf, value) = found?;
-    let field = match (&tables.slots[predicate.slot as usize].field, leaf.and_then(|at| event.doc.leaves().get(at))) {
-        (Some(field), _) => field.name().to_owned(),
+    let Some((leaf, value)) = found else { return };
+    let value = cut(value.text, VALUE_BYTES_MAX);
+    match (field, leaf.and_then(|at| event.doc.leaves().get(at))) {
+        (Some(field), _) => to(field.name(), value),
         (None, Some(leaf)) => {
             let mut path = String::new();
             event.doc.write_path(leaf, &mut path);
-            path
+            to(&path, value);
         }
-        (None, None) => String::new(),
-    };
-    Some((field, cut(value.text, VALUE_BYTES_MAX).to_owned()))
+        (None, None) => to("", value),
+    }
 }

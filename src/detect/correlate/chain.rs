@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Correlator;
-use super::entry::{Entry, Key};
+use super::entry::{Entry, Key, Values};
 use super::group::Group;
 use super::plan::{Grouping, Plan, PlanKind, bits};
 use crate::detect::fold::number;
@@ -93,13 +93,13 @@ impl Plan {
     }
 
     /// As [`Plan::values`], of an alert of the correlation at this position.
-    pub(crate) fn values_of_alert(&self, cluster: &ClusterId, key: &GroupKey, rule: u16) -> Option<Box<[u64]>> {
+    pub(crate) fn values_of_alert(&self, cluster: &ClusterId, key: &GroupKey, rule: u16) -> Option<Values> {
         let Some(Some((_, counted))) = self.chained.get(usize::from(rule)) else { return None };
         let texts: Vec<&str> = counted.iter().map(|place| of_alert(*place, cluster, key)).collect::<Option<_>>()?;
         match self.kind {
-            PlanKind::Sum | PlanKind::Average | PlanKind::Percentile => Some(Box::new([bits(number(texts.first()?)?)])),
-            PlanKind::Distinct => Some(Box::new([texts.iter().fold(0, |so_far, text| self.hash(so_far, text))])),
-            PlanKind::Single | PlanKind::Count | PlanKind::Temporal | PlanKind::Ordered => Some(Box::default()),
+            PlanKind::Sum | PlanKind::Average | PlanKind::Percentile => Some(Values::One(bits(number(texts.first()?)?))),
+            PlanKind::Distinct => Some(Values::One(texts.iter().fold(0, |so_far, text| self.hash(so_far, text)))),
+            PlanKind::Single | PlanKind::Count | PlanKind::Temporal | PlanKind::Ordered => Some(Values::None),
         }
     }
 }
@@ -136,8 +136,8 @@ impl Correlator {
         let counts = plan.group_of_alert(&finding.cluster, &finding.group, rule, &mut |name, value| super::add_to_key(scratch, name, value));
         let Some(values) = plan.values_of_alert(&finding.cluster, &finding.group, rule).filter(|_| counts) else { return };
         let is_gone = finding.superseded_by.is_some();
-        let at = match self.index.get(self.scratch.as_slice()) {
-            Some(at) => *at,
+        let at = match self.find() {
+            Some(at) => at,
             None if is_gone => return,
             None => {
                 let Some(key) = self.group_over(&finding.cluster, &finding.group, rule) else { return };
@@ -148,29 +148,14 @@ impl Correlator {
         let (is_late, is_clamped) = (finding.late, content.is_clamped);
         let entry = (!is_gone).then(|| {
             let id = EventId(finding.id.0);
-            Entry {
-                time: *anchor,
-                id,
-                act,
-                rule,
-                is_late,
-                is_clamped,
-                is_end: false,
-                values,
-                witness: Arc::new(Witness::of_alert(finding, *anchor, content)),
-            }
+            Entry { time: *anchor, id, act, rule, is_late, is_clamped, is_end: false, values, witness: Arc::new(Witness::of_alert(finding, content)) }
         });
-        self.change(at, |group, plan| group.follow(plan, rule, act, entry));
-    }
-}
-
-impl Group {
-    /// The entry of an alert below is now this one, or none.
-    fn follow(&mut self, plan: &Plan, rule: u16, act: ActId, entry: Option<Entry>) {
-        let act = Self::act_of(plan, rule, act);
-        self.pending.retain(|entry| Self::act_of(plan, entry.rule, entry.act) != act);
-        self.extra.get_or_insert_default().removed.push(act);
-        let capped = self.capped;
-        self.pending.extend(entry.filter(|entry| entry.time > capped));
+        let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { return };
+        let told = Group::act_of(&self.plan, rule, act);
+        self.pending.retain(|(of, entry)| *of != at || Group::act_of(&self.plan, entry.rule, entry.act) != told);
+        group.extra.get_or_insert_default().removed.push(told);
+        let capped = group.capped;
+        self.touch(at);
+        self.pending.extend(entry.filter(|entry| entry.time > capped).map(|entry| (at, entry)));
     }
 }

@@ -27,8 +27,39 @@ pub(crate) struct Entry {
     /// A qualifying window ends with it.
     pub(crate) is_end: bool,
     /// Hashes of the values that `value_count` counts.
-    pub(crate) values: Box<[u64]>,
+    pub(crate) values: Values,
     pub(crate) witness: Arc<Witness>,
+}
+
+/// Hashes or numbers that an entry adds to a count. Nearly always it is none or one.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Values {
+    #[default]
+    None,
+    One(u64),
+    Many(Box<[u64]>),
+}
+
+impl From<Vec<u64>> for Values {
+    fn from(values: Vec<u64>) -> Self {
+        match values.as_slice() {
+            [] => Self::None,
+            [only] => Self::One(*only),
+            _ => Self::Many(values.into()),
+        }
+    }
+}
+
+impl std::ops::Deref for Values {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        match self {
+            Self::None => &[],
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
 }
 
 impl Entry {

@@ -55,11 +55,12 @@ pub(super) struct Group {
     /// The place of its cluster among the horizons.
     pub(super) place: u32,
     pub(super) entries: Entries,
-    pub(super) pending: Vec<Entry>,
     /// Where the entry of an act stands, once there are many.
-    acts: Option<HashMap<(u16, ActId), Key, RandomState>>,
+    acts: Option<Box<HashMap<(u16, ActId), Key, RandomState>>>,
     pub(super) alerts: Vec<Anchored>,
-    pub(super) scanner: Option<Scanner>,
+    pub(super) scanner: Option<Box<Scanner>>,
+    /// An entry adds more than one value to a count.
+    has_many: bool,
     /// Entries up to this time may be gone.
     floor: i64,
     /// Entries up to this time were dropped for a limit. What comes for it again must not count twice, so it does not count.
@@ -77,10 +78,10 @@ impl Group {
             key,
             place,
             entries: Entries::new(),
-            pending: Vec::new(),
             acts: None,
             alerts: Vec::new(),
             scanner: None,
+            has_many: false,
             floor: i64::MIN,
             capped: i64::MIN,
             is_dirty: false,
@@ -117,18 +118,18 @@ impl Group {
         key.0 <= self.capped || self.find(plan, Self::act_of(plan, rule, act)).is_some_and(|known| (known.0, known.1) <= key)
     }
 
-    /// Keeps an entry for the end of the batch.
-    pub(super) fn push(&mut self, entry: Entry) {
-        self.pending.push(entry);
-    }
-
-    /// Works in what was pushed. Returns how many entries the limit cost.
-    pub(super) fn settle(&mut self, plan: &Plan, rule_id: &str, entries_max: usize, out: Option<&mut Vec<Shown>>) -> u64 {
-        let mut pending = std::mem::take(&mut self.pending);
-        pending.sort_by_key(Entry::key);
+    /// Works in entries that have come. Returns how many the limit cost.
+    pub(super) fn settle(
+        &mut self,
+        plan: &Plan,
+        rule_id: &str,
+        entries_max: usize,
+        pending: impl Iterator<Item = Entry>,
+        out: Option<&mut Vec<Shown>>,
+    ) -> u64 {
         let mut dirty = self.remove(plan);
         let mut changed: Option<usize> = None;
-        for entry in pending.drain(..) {
+        for entry in pending {
             let act = Self::act_of(plan, entry.rule, entry.act);
             let key = entry.key();
             match self.find(plan, act) {
@@ -149,6 +150,8 @@ impl Group {
             if plan.is_closing() {
                 self.reopen(key.0);
             }
+            self.has_many |= entry.values.len() > 1;
+            self.make_room();
             let is_last = self.entries.back().is_none_or(|last| last.key() < key);
             if is_last && dirty.is_none() {
                 self.entries.push_back(entry);
@@ -168,7 +171,6 @@ impl Group {
                 }
             }
         }
-        self.pending = pending;
         let old = match dirty {
             Some(dirty) if !plan.is_closing() => {
                 let (from, old) = self.recompute(plan, rule_id, dirty);
@@ -207,7 +209,8 @@ impl Group {
 
     fn index_acts(&mut self, plan: &Plan) {
         if self.acts.is_none() && self.entries.len() > LINEAR_MAX {
-            self.acts = Some(self.entries.iter().map(|entry| (Self::act_of(plan, entry.rule, entry.act), entry.key())).collect());
+            let acts = self.entries.iter().map(|entry| (Self::act_of(plan, entry.rule, entry.act), entry.key()));
+            self.acts = Some(Box::new(acts.collect()));
         }
     }
 
@@ -219,17 +222,46 @@ impl Group {
         }
     }
 
+    /// Room for one more, in small steps: most groups stay small, and there are many.
+    fn make_room(&mut self) {
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact((self.entries.len() / 4).max(2));
+        }
+    }
+
     /// The last entry is new. Returns the alert that it changed.
     fn append(&mut self, plan: &Plan, rule_id: &str) -> Option<usize> {
         let at = self.entries.len() - 1;
+        let first = self.window_at(plan, at);
+        self.entries[at].is_end = first.is_some();
+        let end = self.entries[at].key();
+        first.and_then(|first| self.end(plan, rule_id, &Window { end, first, last: at }))
+    }
+
+    /// If the last entry ends a window that meets the bound: the first entry of that window.
+    fn window_at(&mut self, plan: &Plan, at: usize) -> Option<usize> {
+        let start = self.entries[at].time.saturating_sub(plan.span);
+        match plan.kind {
+            PlanKind::Single => return Some(at),
+            // The window of a mere count is no more than its first entry.
+            PlanKind::Count => {
+                let least = (at + 1).checked_sub(plan.least).filter(|least| self.entries[*least].time > start);
+                return least.map(|_| self.window_start(plan, self.entries[at].time));
+            }
+            PlanKind::Distinct | PlanKind::Temporal | PlanKind::Ordered if self.scanner.is_none() && !self.has_many => {
+                // Where there are too few entries nothing needs to be walked.
+                if (at + 1).checked_sub(plan.entries_least).is_none_or(|least| self.entries[least].time <= start) {
+                    return None;
+                }
+            }
+            _ => {}
+        }
         let mut scanner = match self.scanner.take() {
             Some(scanner) => scanner,
             None => {
                 let start = self.window_start(plan, self.entries[at].time);
-                let mut scanner = Scanner::at(start, plan);
-                // The window of a mere count is no more than its first entry.
-                let walk = if matches!(plan.kind, PlanKind::Single | PlanKind::Count) { at..at } else { start..at };
-                for before in walk {
+                let mut scanner = Box::new(Scanner::at(start, plan));
+                for before in start..at {
                     scanner.push(&self.entries, before, plan);
                 }
                 scanner
@@ -237,9 +269,7 @@ impl Group {
         };
         let first = scanner.push(&self.entries, at, plan);
         self.scanner = Some(scanner);
-        self.entries[at].is_end = first.is_some();
-        let end = self.entries[at].key();
-        first.and_then(|first| self.end(plan, rule_id, &Window { end, first, last: at }))
+        first
     }
 
     /// A qualifying window, in order of ends: extends the last alert or anchors the next. Returns the alert that it changed.
@@ -315,7 +345,7 @@ impl Group {
             }
         }
         // Where the last entries went, what comes next may stand before the walk began.
-        self.scanner = self.entries.back().is_some_and(|last| last.key() >= dirty).then_some(scanner);
+        self.scanner = self.entries.back().is_some_and(|last| last.key() >= dirty).then(|| Box::new(scanner));
         (from, old)
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::chain::OfAlert;
+use super::entry::Values;
 use super::numbers::NUMBERS_MAX;
 use super::ways::{Way, choices, ways};
 use crate::detect::fold::{cut, number};
@@ -64,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) judged: Judged,
     /// What a window must reach, if it is judged at once.
     pub(crate) least: usize,
+    /// Entries that a window must hold at least to reach it, if each adds one value.
+    pub(crate) entries_least: usize,
     /// What a number must meet.
     pub(crate) bounds: Vec<(Comparison, f64)>,
     /// 0 to 100.
@@ -98,6 +101,7 @@ impl Plan {
                 bucket: rule.extras.group_window.unwrap_or(hour).0.max(1),
                 judged: Judged::AtOnce,
                 least: 1,
+                entries_least: 1,
                 bounds: Vec::new(),
                 percentile: 0.0,
                 ways: Vec::new(),
@@ -155,6 +159,7 @@ impl Plan {
             bucket: rule.extras.group_window.unwrap_or(correlation.timespan.max(Duration::hours(1))).0.max(1),
             judged,
             least,
+            entries_least: ways.iter().map(|way| way.wanted.count_ones() as usize).min().unwrap_or(least).max(1),
             bounds: correlation.bounds.clone(),
             percentile: if correlation.kind == CorrelationKind::ValueMedian { 50.0 } else { correlation.percentile },
             chains: if kind == PlanKind::Ordered { ways.iter().map(|way| way.chain().collect()).collect() } else { Vec::new() },
@@ -221,12 +226,17 @@ impl Plan {
 
     /// Hashes of the values that an event adds to a distinct count: every element of a list, and of several fields every combination.
     /// Of kinds that take numbers, the bits of those. `None` if the event lacks a counted field, and so is not counted.
-    pub(crate) fn values(&self, event: &Event) -> Option<Box<[u64]>> {
+    pub(crate) fn values(&self, event: &Event) -> Option<Values> {
         if self.count_fields.is_empty() {
-            return Some(Box::default());
+            return Some(Values::None);
         }
         if matches!(self.kind, PlanKind::Sum | PlanKind::Average | PlanKind::Percentile) {
             return self.numbers(event);
+        }
+        if let [field] = self.count_fields.as_slice()
+            && let Some(only) = only(event, field)
+        {
+            return Some(Values::One(self.hash(0, only)));
         }
         let mut combined: Vec<u64> = vec![0];
         for field in &self.count_fields {
@@ -247,7 +257,7 @@ impl Plan {
         Some(combined.into())
     }
 
-    fn numbers(&self, event: &Event) -> Option<Box<[u64]>> {
+    fn numbers(&self, event: &Event) -> Option<Values> {
         let field = self.count_fields.first()?;
         let mut numbers = Vec::new();
         event.each(field, |value| {
@@ -310,6 +320,17 @@ fn judged(kind: PlanKind, correlation: &Correlation, ways: &[Way]) -> Judged {
     } else {
         Judged::AtOnce
     }
+}
+
+/// The value of a field that has one.
+fn only<'a>(event: &'a Event, field: &FieldRef) -> Option<&'a str> {
+    let (mut found, mut is_only) = (None, true);
+    event.each(field, |value| {
+        if value.kind != ValueKind::Null {
+            is_only = found.replace(value.text).is_none();
+        }
+    });
+    found.filter(|_| is_only)
 }
 
 /// The smallest count that bounds allow; never 0, since a window holds an entry.

@@ -45,7 +45,7 @@ impl Correlator {
     /// Reads a group. `None` if these bytes are none, or there is one of these values.
     pub(crate) fn read(&mut self, (tenant, cluster, key): (TenantId, ClusterId, GroupKey), place: u32, from: &mut Reading<'_>) -> Option<()> {
         self.index_key(&tenant, &cluster, &key);
-        if self.index.contains_key(self.scratch.as_slice()) {
+        if self.find().is_some() {
             return None;
         }
         let queued = from.from.time()?;
@@ -65,8 +65,8 @@ impl Correlator {
             return;
         }
         self.index_key(&tenant, &cluster, &key);
-        let at = match self.index.get(self.scratch.as_slice()) {
-            Some(at) => *at,
+        let at = match self.find() {
+            Some(at) => at,
             None => {
                 let group = Group::new(tenant, cluster, key, place);
                 self.begin(group, entry.time)
@@ -82,6 +82,7 @@ impl Correlator {
         self.free.clear();
         self.lanes.clear();
         self.dirty.clear();
+        self.pending.clear();
         self.entries = 0;
     }
 

@@ -2,6 +2,7 @@
 
 mod bytes;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -84,14 +85,14 @@ impl Summary {
         for event in below.map_or(own.as_slice(), |below| &below.events) {
             insert_sorted(&mut self.events, EVENTS_MAX, |known| known.cmp(event), *event);
         }
-        for entity in &entry.witness.entities {
+        entry.witness.each_entity(|entity| {
             if !self.entities.contains(entity) {
-                self.entities.insert(Arc::clone(entity));
+                self.entities.insert(entity.into());
                 if self.entities.len() > ENTITIES_MAX {
                     self.entities.pop_last();
                 }
             }
-        }
+        });
         match below {
             None => self.step(entry.key(), &entry.witness),
             // The first step of an alert stands for it; the others are details.
@@ -134,10 +135,10 @@ impl Summary {
             if known.is_some_and(|at| self.values[at].1 <= key) {
                 continue;
             }
-            let Some(value) = entry.witness.value(field.name()) else { continue };
+            let Some(value) = entry.witness.value(field.name()).map(String::into_boxed_str) else { continue };
             match known {
                 Some(at) => (self.values[at].1, self.values[at].2) = (key, value.into()),
-                None => self.values.push((field.name().into(), key, value.into())),
+                None => self.values.push((field.name().into(), key, value)),
             }
         }
     }
@@ -157,7 +158,7 @@ impl Summary {
 
     /// Steps: the earliest of each referred rule, then the others in order of time.
     pub(super) fn steps(&self) -> Vec<Step> {
-        self.ordered_steps().iter().map(|(_, witness)| witness.step()).collect()
+        self.ordered_steps().iter().map(|(key, witness)| witness.step(key)).collect()
     }
 
     fn ordered_steps(&self) -> Vec<(Key, Arc<Witness>)> {
@@ -185,7 +186,7 @@ impl Summary {
 
     pub(super) fn title(&self, plan: &Plan) -> String {
         let Some(template) = &plan.title else { return plan.plain_title().to_owned() };
-        title::fill(template, |name| self.values.iter().find(|(known, ..)| known.as_ref() == name).map(|(.., value)| value.as_ref()))
+        title::fill(template, |name| self.values.iter().find(|(known, ..)| known.as_ref() == name).map(|(.., value)| Cow::Borrowed(value.as_ref())))
     }
 
     /// A number that changes whenever the content does; never 0.

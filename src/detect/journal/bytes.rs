@@ -32,6 +32,10 @@ pub(in crate::detect) fn put_time(to: &mut Vec<u8>, nanos: i64) {
 pub(in crate::detect) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Bytes<'a> {
+    pub(in crate::detect) fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     pub(in crate::detect) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Witness;
 use crate::detect::correlate::chain::Content;
 use crate::detect::journal::{Bytes, Headers, put_key, put_len, put_text, put_time};
-use crate::model::{EventId, Level, Match, RuleHeader, RuleType, Timestamp};
+use crate::model::{EventId, Level, RuleHeader, RuleType};
 
 /// Alerts within alerts: steps are of single rules, so there is one storey in truth.
 const DEPTH_MAX: usize = 1;
@@ -13,20 +13,10 @@ const DEPTH_MAX: usize = 1;
 impl Witness {
     /// Appends it.
     pub(in crate::detect) fn write(&self, to: &mut Vec<u8>) {
-        let Self { rule, event, time, entities, matched, values, below } = self;
+        let Self { rule, told, below } = self;
         put_text(to, &rule.id);
-        to.extend_from_slice(&event.0);
-        put_time(to, time.nanos());
-        put_len(to, entities.len());
-        entities.iter().for_each(|entity| put_text(to, entity));
-        put_len(to, matched.len());
-        for Match { selection, field, value } in matched {
-            [selection, field, value].into_iter().for_each(|text| put_text(to, text));
-        }
-        put_len(to, values.len());
-        for (name, value) in values {
-            [name, value].into_iter().for_each(|text| put_text(to, text));
-        }
+        put_len(to, told.len());
+        to.extend_from_slice(told);
         to.push(u8::from(below.is_some()));
         if let Some(Content { first, last, is_clamped, events, steps, values }) = below.as_deref() {
             put_time(to, *first);
@@ -61,17 +51,11 @@ impl Witness {
         let id = from.text()?;
         // Of a rule that is gone only the id is left; who refers to it is gone as well.
         let rule = headers.get(id).map_or_else(|| Arc::new(nameless(id)), Arc::clone);
-        Some(Self {
-            rule,
-            event: EventId(from.array()?),
-            time: Timestamp::from_nanos(from.time()?),
-            entities: from.list(|from| from.text().map(Arc::from))?.into(),
-            matched: from
-                .list(|from| Some(Match { selection: from.text()?.to_owned(), field: from.text()?.to_owned(), value: from.text()?.to_owned() }))?
-                .into(),
-            values: from.list(|from| Some((from.text()?.into(), from.text()?.into())))?.into(),
-            below: if from.flag()? { Some(Box::new(Self::read_below(from, headers, depth)?)) } else { None },
-        })
+        let len = from.len()?;
+        let told = from.take(len)?;
+        is_told(told)?;
+        let below = if from.flag()? { Some(Box::new(Self::read_below(from, headers, depth)?)) } else { None };
+        Some(Self { rule, told: told.into(), below })
     }
 
     fn read_below(from: &mut Bytes<'_>, headers: &Headers, depth: usize) -> Option<Content> {
@@ -84,6 +68,15 @@ impl Witness {
             values: from.list(|from| Some((from.text()?.into(), from.text()?.into())))?,
         })
     }
+}
+
+/// Whether these are three lists of texts and no more.
+fn is_told(told: &[u8]) -> Option<()> {
+    let mut from = Bytes::of(told);
+    for width in [1, 3, 2] {
+        Witness::list(&mut from, width, |_| {})?;
+    }
+    from.is_empty().then_some(())
 }
 
 fn nameless(id: &str) -> RuleHeader {

@@ -8,8 +8,8 @@ use crate::model::{AlertId, ClusterId, GroupKey, TenantId};
 impl Group {
     /// Appends what it holds. A batch has to be settled.
     pub(in crate::detect::correlate) fn write(&self, to: &mut Scribe) {
-        // The scanner and the table of acts are made anew from the entries; nothing is pending between batches.
-        let Self { tenant: _, cluster: _, key: _, place: _, entries, pending: _, acts: _, alerts, scanner: _, floor, capped, is_dirty: _, extra } =
+        // The scanner and the table of acts are made anew from the entries; nothing waits between batches.
+        let Self { tenant: _, cluster: _, key: _, place: _, entries, acts: _, alerts, scanner: _, has_many: _, floor, capped, is_dirty: _, extra } =
             self;
         put_time(&mut to.to, *floor);
         put_time(&mut to.to, *capped);
