@@ -25,6 +25,9 @@ use crate::model::{ActId, AlertId, ClusterId, GroupKey, TenantId, Timestamp};
 /// Entries up to which an act is looked for one by one.
 const LINEAR_MAX: usize = 32;
 
+/// The key of the entry of each act.
+type Acts = HashMap<(u16, ActId), Key, RandomState>;
+
 /// An alert as far as it is known.
 #[derive(Debug)]
 pub(super) struct Anchored {
@@ -56,7 +59,7 @@ pub(super) struct Group {
     pub(super) place: u32,
     pub(super) entries: Entries,
     /// Where the entry of an act stands, once there are many.
-    acts: Option<Box<HashMap<(u16, ActId), Key, RandomState>>>,
+    acts: Option<Box<Acts>>,
     pub(super) alerts: Vec<Anchored>,
     pub(super) scanner: Option<Box<Scanner>>,
     /// An entry adds more than one value to a count.
@@ -248,13 +251,13 @@ impl Group {
                 let least = (at + 1).checked_sub(plan.least).filter(|least| self.entries[*least].time > start);
                 return least.map(|_| self.window_start(plan, self.entries[at].time));
             }
-            PlanKind::Distinct | PlanKind::Temporal | PlanKind::Ordered if self.scanner.is_none() && !self.has_many => {
-                // Where there are too few entries nothing needs to be walked.
-                if (at + 1).checked_sub(plan.entries_least).is_none_or(|least| self.entries[least].time <= start) {
-                    return None;
-                }
-            }
             _ => {}
+        }
+        let has_few = || (at + 1).checked_sub(plan.entries_least).is_none_or(|least| self.entries[least].time <= start);
+        let is_counted = matches!(plan.kind, PlanKind::Distinct | PlanKind::Temporal | PlanKind::Ordered);
+        // Where there are too few entries nothing needs to be walked.
+        if is_counted && self.scanner.is_none() && !self.has_many && has_few() {
+            return None;
         }
         let mut scanner = match self.scanner.take() {
             Some(scanner) => scanner,

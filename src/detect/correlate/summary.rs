@@ -137,7 +137,7 @@ impl Summary {
             }
             let Some(value) = entry.witness.value(field.name()).map(String::into_boxed_str) else { continue };
             match known {
-                Some(at) => (self.values[at].1, self.values[at].2) = (key, value.into()),
+                Some(at) => (self.values[at].1, self.values[at].2) = (key, value),
                 None => self.values.push((field.name().into(), key, value)),
             }
         }
