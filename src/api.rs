@@ -36,7 +36,7 @@ pub use body::Held;
 pub use error::Problem;
 pub use pace::Pace;
 
-use crate::model::{ClusterId, Kinds, SourceId};
+use crate::model::{ClusterId, Kinds, SourceId, Timestamp};
 use crate::store::Searcher;
 use crate::store::catalog::Catalog;
 use body::Room;
@@ -114,9 +114,24 @@ pub enum RulesError {
     /// The new ones can not be read or run.
     #[error("{0}")]
     Refused(String),
+    /// Others are run over the past: one at a time.
+    #[error("rules are run over the past already")]
+    Busy,
     /// Not now.
     #[error("{0}")]
     Unavailable(String),
+}
+
+/// Rules that are to be run over the stored past.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BacktestRequest {
+    /// Sigma rules as YAML, parted by `---`; without any, the rules in force.
+    pub rules: Option<String>,
+    /// Earliest event time, included.
+    pub from: Option<Timestamp>,
+    /// Latest event time, not included.
+    pub to: Option<Timestamp>,
 }
 
 /// What the service says of itself.
@@ -134,6 +149,8 @@ pub trait Service: Send + Sync {
     fn rules(&self) -> Arc<Vec<Value>>;
     /// Reads the rules anew, and tells what changed.
     async fn reload(&self) -> Result<Value, RulesError>;
+    /// Runs rules over the stored past, for as long as a search may take at most.
+    async fn backtest(&self, asked: BacktestRequest) -> Result<Value, RulesError>;
 }
 
 /// What handlers work with.

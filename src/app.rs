@@ -1,5 +1,6 @@
 //! The service, built from its configuration: opens what it owns, then runs until it is told to stop.
 
+pub mod backtest;
 pub mod build;
 mod ingest;
 mod metrics;

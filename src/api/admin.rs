@@ -8,9 +8,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ask::Id;
-use super::{Api, Problem, RulesError};
+use super::{Api, BacktestRequest, Problem, RulesError};
 use crate::model::{ClusterId, SourceId};
 use crate::store::tokens::{NewToken, Scope, TokenError};
+
+/// After so long another run over the past has most likely ended.
+const BACKTEST_RETRY_S: u64 = 5;
 
 /// The rules in force.
 pub(super) async fn rules(State(api): State<Api>) -> Json<Value> {
@@ -26,10 +29,22 @@ pub(super) async fn rule(State(api): State<Api>, Id(id): Id) -> Result<Json<Valu
 
 /// Reads the rules anew.
 pub(super) async fn reload(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    api.service.reload().await.map(Json).map_err(|error| match error {
-        RulesError::Refused(why) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_rules", why),
-        RulesError::Unavailable(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why),
-    })
+    api.service.reload().await.map(Json).map_err(Problem::from)
+}
+
+/// Runs rules over the stored past.
+pub(super) async fn backtest(State(api): State<Api>, asked: Result<Json<BacktestRequest>, JsonRejection>) -> Result<Json<Value>, Problem> {
+    api.service.backtest(asked?.0).await.map(Json).map_err(Problem::from)
+}
+
+impl From<RulesError> for Problem {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Refused(why) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_rules", why),
+            RulesError::Busy => Self::busy(BACKTEST_RETRY_S),
+            RulesError::Unavailable(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why),
+        }
+    }
 }
 
 /// Sources, with what they have brought.

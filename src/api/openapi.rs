@@ -89,6 +89,18 @@ fn schemas() -> Value {
             "evidence_gaps": texts, "superseded_by": text}},
         "AlertPatch": {"type": "object", "properties": {"status": {"enum": ["open", "acknowledged", "closed"]}, "comment": text}},
         "AlertComment": {"type": "object", "required": ["text"], "properties": {"text": text}},
+        "BacktestRequest": {"type": "object", "properties": {"rules": {"type": "string", "description": "Sigma rules as YAML; without any, the rules in force."}, "from": time, "to": time}},
+        "Backtest": backtest(),
         "NewToken": {"type": "object", "required": ["name", "scope"], "properties": {"name": text, "scope": {"enum": ["ingest", "admin"]}, "cluster": text, "source": text}},
     })
+}
+
+fn backtest() -> Value {
+    let (count, text) = (json!({"type": "integer"}), json!({"type": "string"}));
+    let row = json!({"type": "object", "properties": {
+        "id": text, "title": text, "level": text, "is_known": {"type": "boolean"}, "alerts": count, "new": count, "gone": count, "same": count,
+        "listed": {"type": "array", "items": {"type": "object"}}}});
+    json!({"type": "object", "properties": {
+        "events": count, "first": text, "last": text, "partial": {"type": "boolean"}, "entries_dropped": count,
+        "refused": {"type": "array", "items": text}, "rules": {"type": "array", "items": row}}})
 }

@@ -109,6 +109,16 @@ pub(super) const ROUTES: &[Route] = &[
     Route { body: Some("AlertComment"), ..route("POST", "/api/v1/alerts/{id}/comments", Access::Admin, "Adds a comment.", "Object") },
     route("GET", "/api/v1/rules", Access::Admin, "The rules in force.", "Object"),
     route("POST", "/api/v1/rules/reload", Access::Admin, "Reads configuration and rules anew; a set that can not be read changes nothing.", "Object"),
+    Route {
+        body: Some("BacktestRequest"),
+        ..route(
+            "POST",
+            "/api/v1/rules/backtest",
+            Access::Admin,
+            "Runs rules over the stored past, and tells what differs from the rules in force.",
+            "Backtest",
+        )
+    },
     route("GET", "/api/v1/rules/{id}", Access::Admin, "One rule.", "Object"),
     route("GET", "/api/v1/sources", Access::Admin, "Sources, with what they have brought.", "Object"),
     route("GET", "/api/v1/ledger", Access::Admin, "Every record that came and how it ended, by source.", "Object"),
@@ -154,6 +164,7 @@ pub(super) fn others() -> Router<Api> {
         .route("/api/v1/alerts/{id}/comments", post(alerts::comment))
         .route("/api/v1/rules", get(admin::rules))
         .route("/api/v1/rules/reload", post(admin::reload))
+        .route("/api/v1/rules/backtest", post(admin::backtest))
         .route("/api/v1/rules/{id}", get(admin::rule))
         .route("/api/v1/sources", get(admin::sources))
         .route("/api/v1/ledger", get(admin::ledger))

@@ -53,6 +53,9 @@ impl Service for Nothing {
     async fn reload(&self) -> Result<Value, crate::api::RulesError> {
         Err(crate::api::RulesError::Refused("x.yml is broken".to_owned()))
     }
+    async fn backtest(&self, asked: crate::api::BacktestRequest) -> Result<Value, crate::api::RulesError> {
+        Ok(serde_json::json!({"rules": asked.rules}))
+    }
 }
 
 struct Fixture {
@@ -126,6 +129,8 @@ async fn answers() {
         ("GET /api/v1/alerts/00000000000000000000000000000000", &[], "", "404 not_found"),
         ("PATCH /api/v1/alerts/00000000000000000000000000000000", &json, "{}", "400 nothing_to_change"),
         ("POST /api/v1/rules/reload", &[], "", "422 bad_rules"),
+        ("POST /api/v1/rules/backtest", &json, "{\"rules\": \"x\", \"from\": \"2026-01-01T00:00:00Z\"}", "200 {\"rules\":\"x\"}"),
+        ("POST /api/v1/rules/backtest", &json, "{\"rule\": \"x\"}", "422 bad_body"),
         ("GET /api/v1/nothing", &[], "", "404 not_found"),
         ("POST /ingest/auto", &[], "{}", "200 {\"accepted\":2,\"rejected\":0}"),
         ("POST /ingest/auto", &[("content-encoding", "br")], "{}", "415 unsupported_encoding"),

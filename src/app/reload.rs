@@ -3,22 +3,28 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration as StdDuration;
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::backtest::{self, Asked};
 use super::{rules, windows};
-use crate::api::RulesError;
+use crate::api::{BacktestRequest, RulesError};
 use crate::config::DetectSettings;
 use crate::detect::engine::Engine;
 use crate::detect::rule::{LogSource, RuleSet};
-use crate::detect::sigma::Severity;
+use crate::detect::sigma::{self, Severity};
 use crate::pipeline::{SwapError, Swapper};
-use crate::store::{SearchError, Searcher};
+use crate::store::{Budget, SearchError, Searcher};
 
 /// Problems that a refusal tells.
 const TOLD_MAX: usize = 10;
+
+/// Events that a request may have rules run over, the newest first, and for how long.
+const EVENTS_MAX: usize = 200_000;
+const BACKTEST_MAX: StdDuration = StdDuration::from_secs(20);
 
 /// Reads the settings of detection, from wherever they come.
 pub type ReadSettings = Box<dyn Fn() -> anyhow::Result<DetectSettings> + Send + Sync>;
@@ -31,6 +37,8 @@ pub struct Reloader {
     shown: ArcSwap<Vec<Value>>,
     /// Files and rules that can not be used in the set that runs: these do not speak against the next one.
     broken: Mutex<BTreeSet<String>>,
+    /// One run over the past at a time, whether its caller waits for it or not.
+    past: Arc<tokio::sync::Semaphore>,
     /// One change at a time.
     turn: tokio::sync::Mutex<()>,
     done: AtomicU64,
@@ -52,6 +60,7 @@ impl Reloader {
             searcher,
             shown: ArcSwap::from_pointee(described(running)),
             broken: Mutex::new(broken),
+            past: Arc::new(tokio::sync::Semaphore::new(1)),
             turn: tokio::sync::Mutex::new(()),
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -87,6 +96,41 @@ impl Reloader {
             }
         }
         result
+    }
+
+    /// Runs rules over the stored past, beside those in force.
+    ///
+    /// # Errors
+    /// When they can not be read or run, or the past can not.
+    pub async fn backtest(self: &Arc<Self>, asked: BacktestRequest) -> Result<Value, RulesError> {
+        let own = Arc::clone(self);
+        let Ok(turn) = Arc::clone(&self.past).try_acquire_owned() else { return Err(RulesError::Busy) };
+        let run = tokio::task::spawn_blocking(move || {
+            let done = own.run_over(&asked);
+            drop(turn);
+            done
+        });
+        run.await.unwrap_or_else(|error| Err(RulesError::Unavailable(error.to_string())))
+    }
+
+    fn run_over(&self, asked: &BacktestRequest) -> Result<Value, RulesError> {
+        let running = self.swapper.rules();
+        let tested = match &asked.rules {
+            None => Arc::clone(&running),
+            Some(text) => {
+                let detect = (self.settings)().map_err(|error| RulesError::Refused(format!("{error:#}")))?;
+                let (set, diagnostics) = sigma::parse(&[("request".into(), text.clone())], &rules::settings(Some(&detect), false));
+                let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+                if let Some(error) = errors.next() {
+                    return Err(RulesError::Refused(error.to_string()));
+                }
+                Arc::new(set)
+            }
+        };
+        let asked = Asked { from: asked.from, to: asked.to, events_max: EVENTS_MAX, budget: Budget::within(BACKTEST_MAX) };
+        let done = backtest::run(&self.searcher, &tested, &running, &asked);
+        let done = done.map_err(|error| RulesError::Unavailable(format!("cannot read the past: {error}")))?;
+        serde_json::to_value(done).map_err(|error| RulesError::Unavailable(error.to_string()))
     }
 
     fn run(&self) -> Result<Value, RulesError> {

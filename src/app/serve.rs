@@ -14,7 +14,7 @@ use super::build::{self, Stores};
 use super::push::{DEFAULT_SOURCE, Door};
 use super::reload::{ReadSettings, Reloader};
 use crate::api::server::{self, ServerLimits};
-use crate::api::{Api, Held, Ingest, Limits, PushError, Receipt, RulesError, Sender, Service, tls};
+use crate::api::{Api, BacktestRequest, Held, Ingest, Limits, PushError, Receipt, RulesError, Sender, Service, tls};
 use crate::clock::Clock;
 use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
@@ -231,5 +231,9 @@ impl Service for State {
 
     async fn reload(&self) -> Result<Value, RulesError> {
         self.reloader.reload().await
+    }
+
+    async fn backtest(&self, asked: BacktestRequest) -> Result<Value, RulesError> {
+        self.reloader.backtest(asked).await
     }
 }

@@ -316,6 +316,8 @@ pub(super) enum RulesCommand {
     List(RulesPathArgs),
     /// Run the `.test.yml` beside each rule. Exit code 1 if a test fails.
     Test(RulesPathArgs),
+    /// Run rules over the stored past, and show what differs from the rules in force.
+    Backtest(BacktestArgs),
     /// Show what a rule reads and compiles to.
     Explain {
         /// Id or title of the rule.
@@ -323,6 +325,31 @@ pub(super) enum RulesCommand {
         #[command(flatten)]
         rules: RulesPathArgs,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Works beside a running service, and writes nothing.\n\nExamples:\n  bartizan rules backtest new-rule.yml --from 2026-01-01T00:00:00Z\n  bartizan rules backtest -c bartizan.toml --output json rules/"
+)]
+pub(super) struct BacktestArgs {
+    /// Files and folders of rules; without any, the rules in force.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The configuration file, which says where the store is and which rules are in force.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Earliest event time, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Latest event time, RFC 3339, not included.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Events at most, the newest first.
+    #[arg(long, value_name = "N", default_value_t = crate::app::backtest::EVENTS_MAX)]
+    pub events_max: usize,
+    /// How the result is printed: one JSON object a rule, or one of all.
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Format,
 }
 
 #[derive(Debug, Args)]

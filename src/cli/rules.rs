@@ -1,5 +1,6 @@
-//! `rules`: check, list, test and explain; and loading them for every other command.
+//! `rules`: check, list, test, explain and backtest; and loading them for every other command.
 
+mod backtest;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub(super) fn run(args: &RulesArgs, screen: &Screen) -> anyhow::Result<Exit> {
         RulesCommand::Check(args) => check(args),
         RulesCommand::List(args) => list(args, screen),
         RulesCommand::Test(args) => test::run(args),
+        RulesCommand::Backtest(args) => backtest::run(args, screen),
         RulesCommand::Explain { rule, rules } => explain(rule, rules),
     }
 }

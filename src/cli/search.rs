@@ -17,7 +17,7 @@ pub(super) fn run(args: &SearchArgs, screen: &Screen) -> anyhow::Result<Exit> {
     }
 }
 
-fn time(text: Option<&str>) -> anyhow::Result<Option<Timestamp>> {
+pub(super) fn time(text: Option<&str>) -> anyhow::Result<Option<Timestamp>> {
     text.map(|text| text.parse().map_err(|why: String| Failure::usage(why).into())).transpose()
 }
 

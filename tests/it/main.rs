@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module a feature.
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test says what is wrong by failing")]
 
+mod backtest;
 mod cli;
 mod crash;
 mod demo;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{Flow, FlowError};
 use crate::clock::Clock;
 use crate::detect::engine::{Cold, Engine, EngineSettings};
+use crate::detect::rule::RuleSet;
 use crate::model::{Checkpoint, Duration, Event};
 use crate::pipeline::Worker;
 
@@ -65,6 +66,11 @@ impl Swapper {
     /// How the engine runs; the next one has to run the same way.
     pub fn settings(&self) -> EngineSettings {
         self.worker().engine().settings().clone()
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        Arc::clone(self.worker().engine().rules())
     }
 
     /// Puts an engine in the place of the one that runs. `past` is asked for the events of so long ago of the rules that are new.
