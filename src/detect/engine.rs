@@ -7,6 +7,8 @@
 mod acceptance;
 mod build;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod restart;
 mod state;
 

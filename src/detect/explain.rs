@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::rule::{Body, LogSource, Rule, RuleSet};
+use super::rule::{Body, Condition, CorrelationKind, LogSource, Rule, RuleSet};
 
 /// Tells of one rule. `compiled` is what the matcher says of a single rule.
 pub(super) fn explain(set: &RuleSet, rule: &Rule, refused: Option<&str>, compiled: Option<String>) -> String {
@@ -37,10 +37,29 @@ pub(super) fn explain(set: &RuleSet, rule: &Rule, refused: Option<&str>, compile
         for (op, bound) in &correlation.bounds {
             let _ = writeln!(out, "  {op:?} {bound}");
         }
+        if let Some(condition) = &correlation.condition {
+            let id = |position: usize| correlation.rules.get(position).and_then(|at| set.rules.get(*at)).map_or("?", |rule| rule.header.id.as_str());
+            let _ = writeln!(out, "  {}", spelled(condition, &id));
+        }
+        if correlation.kind == CorrelationKind::ValuePercentile {
+            let _ = writeln!(out, "  of percentile {}", correlation.percentile);
+        }
         for field in &correlation.count_fields {
             let _ = writeln!(out, "  counts {}", field.name());
         }
     }
     out.push_str(compiled.as_deref().unwrap_or_default());
     out
+}
+
+/// A condition over rules, in full brackets.
+fn spelled<'i>(condition: &Condition, id: &dyn Fn(usize) -> &'i str) -> String {
+    let each = |of: &[Condition], by: &str| of.iter().map(|inner| spelled(inner, id)).collect::<Vec<String>>().join(by);
+    match condition {
+        Condition::Selection(position) => id(*position).to_owned(),
+        Condition::Not(inner) => format!("not {}", spelled(inner, id)),
+        Condition::And(of) => format!("({})", each(of, " and ")),
+        Condition::Or(of) => format!("({})", each(of, " or ")),
+        Condition::AtLeast(count, of) => format!("{count} of ({})", each(of, ", ")),
+    }
 }

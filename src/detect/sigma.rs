@@ -122,6 +122,8 @@ mod conformance;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod public_correlations;
+#[cfg(test)]
 mod regression;
 #[cfg(test)]
 mod tests;

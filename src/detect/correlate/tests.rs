@@ -249,3 +249,14 @@ fn an_entry_that_comes_before_one_that_went_counts_with_those_before_it() {
     }
     assert_eq!(told(&out), ["0 x2"]);
 }
+
+#[test]
+fn a_condition_over_rules_is_explained() {
+    let mut rule = correlation("c", CorrelationKind::Temporal, &[0, 1, 2], &["u"], SPAN, &[]);
+    if let Body::Correlation(body) = &mut rule.body {
+        let any = Condition::Or(vec![Condition::Selection(0), Condition::Selection(2)]);
+        body.condition = Some(Condition::And(vec![any, Condition::Not(Box::new(Condition::Selection(1)))]));
+    }
+    let told = Engine::new(over(rule), EngineSettings::default()).explain(3);
+    assert!(told.contains("\n  ((r0 or r2) and not r1)\n"), "{told}");
+}

@@ -175,7 +175,7 @@ fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> 
         is_silent: false,
     };
     let id_at = node.get("id").map_or(node.at, |node| node.at);
-    Some(Draft { rule, at: node.at, id_at, written, unresolved: correlated })
+    Some(Draft { rule, at: node.at, id_at, is_foreign: scope.is_foreign, written, unresolved: correlated })
 }
 
 fn kind(body: &Body) -> RuleType {

@@ -19,6 +19,8 @@ pub(super) struct Draft {
     pub(super) rule: Rule,
     pub(super) at: Mark,
     pub(super) id_at: Mark,
+    /// It is for systems that are not read here.
+    pub(super) is_foreign: bool,
     pub(super) written: Written,
     /// Of correlations.
     pub(super) unresolved: Option<Unresolved>,
@@ -153,10 +155,13 @@ fn groups(
     out: &mut Vec<Diagnostic>,
 ) -> Vec<(Draft, bool)> {
     let headers: Vec<(String, Option<String>)> = drafts.iter().map(|draft| (draft.rule.header.id.clone(), draft.rule.name.clone())).collect();
+    let foreign: Vec<bool> = drafts.iter().map(|draft| draft.is_foreign).collect();
     let mut done = Vec::with_capacity(drafts.len());
     for (at, mut draft) in drafts.into_iter().enumerate() {
         if let (true, Some(unresolved), Some(rules)) = (is_good[at], &draft.unresolved, &referred[at]) {
             let mut scope = scope(&draft, settings, out);
+            // Over rules of other systems a name under a reserved root is a name of theirs.
+            scope.is_foreign = rules.iter().any(|rule| foreign[*rule]);
             match group_fields(&mut scope, unresolved, rules, &headers) {
                 Some(fields) => {
                     if let Body::Correlation(correlation) = &mut draft.rule.body {

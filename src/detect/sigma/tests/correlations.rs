@@ -229,3 +229,18 @@ fn a_disabled_rule_is_matched_for_others_only() {
     let (set, _) = read(&text, &settings());
     assert_eq!(set.rules[2].header.kind, RuleType::Temporal);
 }
+
+#[test]
+fn over_rules_of_other_systems_reserved_names_are_theirs() {
+    let check = |source: &str, expected: &str| {
+        let text = format!(
+            "title: r\nid: r\nlevel: low\nlogsource: {{{source}}}\ndetection:\n  s: {{f: a}}\n  condition: s\n---\n\
+             title: c\nid: c\nlevel: low\ncorrelation:\n  type: event_count\n  rules: [r]\n  group-by: [dns.question.name]\n  timespan: 1h\n  condition: {{gte: 2}}\n"
+        );
+        let (set, problems) = read(&text, &settings());
+        let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(format!("{} {}", set.rules.len(), codes.join(" ")), expected, "{source}");
+    };
+    check("category: network, service: dns", "2 ");
+    check("product: kubernetes, service: audit", "1 unknown-field");
+}
