@@ -6,7 +6,11 @@
 mod absence;
 pub(crate) mod chain;
 mod close;
+mod entries;
+#[cfg(test)]
+mod flood;
 pub(crate) mod entry;
+mod ghosts;
 mod group;
 mod insert;
 #[cfg(test)]
@@ -16,6 +20,7 @@ pub(crate) mod order;
 pub(crate) mod plan;
 #[cfg(test)]
 mod properties;
+mod quota;
 mod show;
 mod stored;
 mod summary;
@@ -24,7 +29,7 @@ mod tests;
 pub(crate) mod ways;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -33,8 +38,10 @@ use hashbrown::HashTable;
 
 use self::chain::Shown;
 use self::entry::{Entry, Values};
+use self::ghosts::Ghosts;
 use self::group::Group;
 use self::plan::Plan;
+use self::quota::{CLASSES, Later};
 use super::recheck::{Ask, Rechecks};
 use super::watermark::Horizons;
 use crate::model::{AlertId, ClusterId, Duration, Event, GroupKey, Kinds, TenantId, Timestamp};
@@ -43,23 +50,23 @@ pub(crate) use self::stored::skip_group;
 pub(crate) use self::summary::CLOCK_AHEAD;
 pub use self::summary::{ENTITIES_MAX, EVENTS_MAX, STEPS_MAX};
 
-/// Groups that are weighed against each other when one has to go.
-const EVICTION_SAMPLE: usize = 16;
-
-/// What the state of one rule may take.
+/// What state may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Groups of one rule. Past it, of the groups that were idle longest the one with the fewest entries goes.
+    /// What all rules may take, in bytes, about; one rule may take half of it. Past it groups go: those that got least far towards their bound, and of
+    /// those the ones that were idle longest.
+    pub state_bytes_max: usize,
+    /// Groups of one rule. Past it groups go, as past `state_bytes_max`.
     pub groups_max: usize,
     /// Entries of one group. Past it the oldest go.
     pub entries_per_group_max: usize,
-    /// Entries of all groups of one rule. Past it groups go, as past `groups_max`.
+    /// Entries of all groups of one rule. Past it groups go, as past `state_bytes_max`.
     pub entries_per_rule_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { groups_max: 200_000, entries_per_group_max: 50_000, entries_per_rule_max: 500_000 }
+        Self { state_bytes_max: 256 << 20, groups_max: 1_000_000, entries_per_group_max: 50_000, entries_per_rule_max: 2_000_000 }
     }
 }
 
@@ -68,6 +75,8 @@ impl Default for Limits {
 pub(crate) struct Losses {
     pub(crate) groups_evicted: u64,
     pub(crate) entries_dropped: u64,
+    /// Groups that went before their windows closed, and of which too many waited for the store to be asked.
+    pub(crate) unasked: u64,
 }
 
 /// The hash that identifies an alert: tenant, cluster, rule, group and bucket, each with its length.
@@ -94,8 +103,8 @@ pub(crate) fn alert_id(tenant: &TenantId, cluster: &ClusterId, rule_id: &str, gr
 /// What waits for time to come, in the groups of one place.
 #[derive(Debug, Default)]
 struct Lane {
-    /// Every group once, by a time at or before its newest entry.
-    queue: BinaryHeap<Reverse<(i64, u32)>>,
+    /// Every group once, by how far it has got, and by a time at or before its newest entry.
+    queues: [BTreeSet<(i64, u32)>; CLASSES],
     /// When windows of groups close, for rules that wait for that.
     due: BinaryHeap<Reverse<(i64, u32)>>,
 }
@@ -121,6 +130,15 @@ pub(crate) struct Correlator {
     batch: Vec<Entry>,
     /// Entries of all groups.
     entries: usize,
+    /// What groups take, in bytes, about.
+    bytes: usize,
+    /// What is remembered of groups that had to go; nothing until one has.
+    ghosts: Option<Ghosts>,
+    later: Vec<Later>,
+    /// What the store is to be asked for.
+    pub(crate) asks: Vec<Ask>,
+    /// Alerts of groups that had to go in a finite replay: they come out at its end.
+    parted: Vec<Shown>,
     scratch: Vec<u8>,
     /// It raises alerts of its own, and is not only stood on.
     pub(crate) raises: bool,
@@ -181,6 +199,11 @@ impl Correlator {
             lanes: BTreeMap::new(),
             dirty: Vec::new(),
             entries: 0,
+            bytes: 0,
+            ghosts: None,
+            later: Vec::new(),
+            asks: Vec::new(),
+            parted: Vec::new(),
             scratch: Vec::new(),
             losses: Losses::default(),
         }
@@ -254,8 +277,9 @@ impl Correlator {
     }
 
     /// Keeps a new group under the key that was written last.
-    fn begin(&mut self, group: Group, time: i64) -> u32 {
-        let place = group.place;
+    fn begin(&mut self, mut group: Group, time: i64) -> u32 {
+        let gone = self.ghosts.as_ref().map_or(0, |ghosts| ghosts.recall(&self.scratch));
+        group.ghosts = (gone > 0).then(|| Box::new((gone, time.saturating_add(self.plan.span))));
         let key: Box<[u8]> = self.scratch.as_slice().into();
         let at = match self.free.pop() {
             Some(at) => at,
@@ -268,7 +292,7 @@ impl Correlator {
         let hash = hasher.hash_one(&*key);
         groups[at as usize] = Some((key, group));
         index.insert_unique(hash, at, |at| groups[*at as usize].as_ref().map_or(0, |(key, _)| hasher.hash_one(&**key)));
-        self.lanes.entry(place).or_default().queue.push(Reverse((time, at)));
+        self.queue(at, time);
         at
     }
 
@@ -311,71 +335,28 @@ impl Correlator {
             {
                 self.lanes.entry(group.place).or_default().due.push(Reverse((due, at)));
             }
+            self.requeue(at);
+            self.ask_for_ghosts(at);
         }
         drop(waiting);
         (self.dirty, self.pending) = (dirty, pending);
-        while self.index.len() > limits.groups_max.max(1) || self.entries > limits.entries_per_rule_max && self.index.len() > 1 {
-            if !self.evict(out.as_deref_mut()) {
-                break;
-            }
-        }
-    }
-
-    /// Takes the group that is idle longest off the queue, with its newest time.
-    fn pop_stalest(&mut self) -> Option<(i64, u32)> {
-        loop {
-            let stalest = self.lanes.values_mut().filter(|lane| !lane.queue.is_empty()).max_by_key(|lane| lane.queue.peek().copied())?;
-            let Reverse((time, at)) = stalest.queue.pop()?;
-            let Some(Some((_, group))) = self.groups.get(at as usize) else { continue };
-            let newest = group.newest();
-            if newest <= time {
-                return Some((newest, at));
-            }
-            stalest.queue.push(Reverse((newest, at)));
-        }
-    }
-
-    /// Of the groups idle longest, the one that got least far goes: a flood of fresh groups does not push out one that is near its bound.
-    fn evict(&mut self, out: Option<&mut Vec<Shown>>) -> bool {
-        let sample: Vec<(i64, u32)> = (0..EVICTION_SAMPLE).map_while(|_| self.pop_stalest()).collect();
-        let len = |at: u32| self.groups.get(at as usize).and_then(Option::as_ref).map_or(0, |(_, group)| group.len());
-        let Some(victim) = sample.iter().min_by_key(|(time, at)| (len(*at), *time, *at)).map(|(_, at)| *at) else { return false };
-        for (time, at) in sample.into_iter().filter(|(_, at)| *at != victim) {
-            if let Some(Some((_, group))) = self.groups.get(at as usize) {
-                self.lanes.entry(group.place).or_default().queue.push(Reverse((time, at)));
-            }
-        }
-        if let (Some(Some((_, group))), Some(out)) = (self.groups.get_mut(victim as usize), out) {
-            group.show_all(&self.plan, out);
-        }
-        self.remove(victim);
-        self.losses.groups_evicted += 1;
-        true
-    }
-
-    fn remove(&mut self, at: u32) {
-        if let Some((key, group)) = self.groups.get_mut(at as usize).and_then(Option::take) {
-            self.entries = self.entries.saturating_sub(group.len());
-            if let Ok(found) = self.index.find_entry(self.hasher.hash_one(&*key), |known| *known == at) {
-                found.remove();
-            }
-            self.free.push(at);
-        }
+        self.make_room(limits, out);
     }
 
     /// Time has come so far: judges windows that have closed, and lets go of what no event can change any more.
     pub(crate) fn advance(&mut self, horizons: &Horizons, out: &mut Vec<Shown>) {
-        let mut lanes = std::mem::take(&mut self.lanes);
-        for (place, lane) in &mut lanes {
-            let judged = horizons.judged(self.class, *place);
+        let places: Vec<u32> = self.lanes.keys().copied().collect();
+        for place in places {
+            let judged = horizons.judged(self.class, place);
             if judged != i64::MIN {
                 let judged = judged.saturating_sub(self.lag);
-                self.close((*place, lane), judged, Some(out));
-                self.expire(lane, judged);
+                self.close(place, judged, Some(out));
+                self.expire(place, judged);
+                self.ask_closed(place, judged);
             }
         }
-        lanes.retain(|_, lane| !lane.queue.is_empty() || !lane.due.is_empty());
-        self.lanes = lanes;
+        let is_waiting = |place: u32| self.later.iter().any(|later| later.place() == place);
+        self.lanes.retain(|place, lane| !lane.due.is_empty() || lane.queues.iter().any(|queue| !queue.is_empty()) || is_waiting(*place));
     }
 
     /// How long before what is judged its alerts can reach, in nanoseconds.
@@ -383,42 +364,47 @@ impl Correlator {
         self.kept.saturating_add(self.lag)
     }
 
-    fn expire(&mut self, lane: &mut Lane, judged: i64) {
+    fn expire(&mut self, place: u32, judged: i64) {
         let horizon = judged.saturating_sub(self.kept);
-        while lane.queue.peek().is_some_and(|Reverse((time, _))| *time < horizon) {
-            let Some(Reverse((_, at))) = lane.queue.pop() else { break };
-            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
-            let before = group.len();
-            let is_live = group.expire(&self.plan, horizon);
-            self.entries = (self.entries + group.len()).saturating_sub(before);
-            if is_live {
-                lane.queue.push(Reverse((group.newest().max(horizon), at)));
-            } else {
-                self.remove(at);
+        for class in 0..CLASSES {
+            let oldest = |lanes: &BTreeMap<u32, Lane>| lanes.get(&place).and_then(|lane| lane.queues[class].first().copied());
+            while let Some((_, at)) = oldest(&self.lanes).filter(|(time, _)| *time < horizon) {
+                let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { break };
+                let before = group.len();
+                let is_live = group.expire(&self.plan, horizon);
+                let newest = group.newest().max(horizon);
+                self.entries = (self.entries + group.len()).saturating_sub(before);
+                if is_live {
+                    self.queue(at, newest);
+                } else {
+                    self.remove(at);
+                }
             }
         }
     }
 
-    fn close(&mut self, (place, lane): (u32, &mut Lane), judged: i64, mut out: Option<&mut Vec<Shown>>) {
-        while lane.due.peek().is_some_and(|Reverse((time, _))| *time <= judged) {
-            let Some(Reverse((due, at))) = lane.due.pop() else { break };
+    fn close(&mut self, place: u32, judged: i64, mut out: Option<&mut Vec<Shown>>) {
+        let Self { lanes, groups, plan, .. } = self;
+        let Some(Lane { due: queue, .. }) = lanes.get_mut(&place) else { return };
+        while queue.peek().is_some_and(|Reverse((time, _))| *time <= judged) {
+            let Some(Reverse((due, at))) = queue.pop() else { break };
             // A group that has gone left its time behind, and another may stand where it stood.
-            let Some((_, group)) = self.groups.get_mut(at as usize).and_then(Option::as_mut).filter(|(_, group)| group.place == place) else {
+            let Some((_, group)) = groups.get_mut(at as usize).and_then(Option::as_mut).filter(|(_, group)| group.place == place) else {
                 continue;
             };
-            if let Some(next) = group.close(&self.plan, &self.plan.header.id, due, judged, out.as_deref_mut()) {
-                lane.due.push(Reverse((next, at)));
+            if let Some(next) = group.close(plan, &plan.header.id, due, judged, out.as_deref_mut()) {
+                queue.push(Reverse((next, at)));
             }
         }
     }
 
     /// The end of a finite replay: all windows close, and every alert comes out.
     pub(crate) fn finish(&mut self, out: &mut Vec<Shown>) {
-        let mut lanes = std::mem::take(&mut self.lanes);
-        for (place, lane) in &mut lanes {
-            self.close((*place, lane), i64::MAX, None);
+        let places: Vec<u32> = self.lanes.keys().copied().collect();
+        for place in places {
+            self.close(place, i64::MAX, None);
         }
-        self.lanes = lanes;
+        out.append(&mut self.parted);
         for (_, group) in self.groups.iter_mut().flatten() {
             group.show_all(&self.plan, out);
         }

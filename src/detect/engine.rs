@@ -64,6 +64,10 @@ pub struct EngineStats {
     pub always_evaluated: usize,
     pub groups_live: usize,
     pub groups_evicted: u64,
+    /// The same by index of the rule, where there are any.
+    pub evicted_by_rule: BTreeMap<usize, u64>,
+    /// What groups take, in bytes, about.
+    pub state_bytes: usize,
     pub entries_dropped: u64,
     /// Matching events older than the lateness allows.
     pub late: u64,
@@ -197,6 +201,8 @@ impl Engine {
         self.found = found;
         let is_finite = self.settings.is_finite;
         self.each(out, |_, correlator, parts, shown| correlator.settle(parts.limits, (!is_finite).then_some(shown)));
+        self.make_room(out);
+        self.collect_asks();
         if let Some(journal) = &mut self.journal {
             journal.settle();
         }
@@ -316,6 +322,7 @@ impl Engine {
             correlator.settle(parts.limits, Some(&mut *shown));
             correlator.advance(parts.horizons, shown);
         });
+        self.collect_asks();
     }
 
     /// Takes out up to so many groups that are to be judged from the store, the oldest first.
@@ -370,6 +377,11 @@ impl Engine {
         for correlator in &self.correlators {
             stats.groups_live += correlator.groups_live();
             stats.groups_evicted += correlator.losses.groups_evicted;
+            if correlator.losses.groups_evicted > 0 {
+                stats.evicted_by_rule.insert(correlator.rule, correlator.losses.groups_evicted);
+            }
+            stats.state_bytes += correlator.bytes();
+            stats.rechecks_overflowed += correlator.losses.unasked;
             stats.entries_dropped += correlator.losses.entries_dropped;
             stats.evaluated_up_to[correlator.rule] = correlator.evaluated_up_to(&self.horizons);
         }

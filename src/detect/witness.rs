@@ -75,6 +75,12 @@ impl Witness {
         Self::list(&mut from, 2, |[name, text, _]| value(name, text))
     }
 
+    /// What it takes, in bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let below = self.below.as_ref().map_or(0, |below| size_of::<Content>() + below.events.len() * 24 + below.steps.len() * 48);
+        16 + size_of::<Self>() + self.told.len() + below
+    }
+
     /// The value of a field of a title.
     pub(super) fn value(&self, wanted: &str) -> Option<String> {
         let mut found = None;

@@ -1,6 +1,5 @@
 //! Entries: one matching act in the window of a group.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::detect::witness::Witness;
@@ -30,6 +29,8 @@ pub(crate) struct Entry {
     pub(crate) values: Values,
     pub(crate) witness: Arc<Witness>,
 }
+
+pub(crate) use super::entries::Entries;
 
 /// Hashes or numbers that an entry adds to a count. Nearly always it is none or one.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +67,9 @@ impl Entry {
     pub(crate) fn key(&self) -> Key {
         (self.time, self.id, self.rule)
     }
-}
 
-/// Sorted by [`Entry::key`].
-pub(crate) type Entries = VecDeque<Entry>;
+    /// What it points to, in bytes, about. A value counts for its place in a table of distinct values as well.
+    pub(super) fn beyond(&self) -> usize {
+        self.values.len() * 32 + self.witness.bytes()
+    }
+}

@@ -18,6 +18,7 @@ use super::close::Extra;
 use super::entry::{Entries, Entry, FIRST, Key};
 use super::insert::Reach;
 use super::plan::{Judged, Plan, PlanKind};
+use super::quota::Queued;
 use super::summary::Summary;
 use crate::detect::window::Scanner;
 use crate::model::{ActId, AlertId, ClusterId, GroupKey, TenantId, Timestamp};
@@ -69,6 +70,11 @@ pub(super) struct Group {
     /// Entries up to this time were dropped for a limit. What comes for it again must not count twice, so it does not count.
     pub(super) capped: i64,
     pub(super) is_dirty: bool,
+    pub(super) queued: Option<Queued>,
+    /// The bytes that it is counted for.
+    pub(super) counted: u32,
+    /// How many entries it had that had to go with it, at most, and up to when they matter.
+    pub(super) ghosts: Option<Box<(usize, i64)>>,
     /// Of rules whose windows close, and of rules over correlations.
     pub(super) extra: Option<Box<Extra>>,
 }
@@ -80,7 +86,7 @@ impl Group {
             cluster,
             key,
             place,
-            entries: Entries::new(),
+            entries: Entries::default(),
             acts: None,
             alerts: Vec::new(),
             scanner: None,
@@ -88,6 +94,9 @@ impl Group {
             floor: i64::MIN,
             capped: i64::MIN,
             is_dirty: false,
+            queued: None,
+            counted: 0,
+            ghosts: None,
             extra: None,
         }
     }
@@ -99,6 +108,11 @@ impl Group {
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// What the table of acts takes, in bytes, about.
+    pub(super) fn acts_bytes(&self) -> usize {
+        self.acts.as_ref().map_or(0, |acts| acts.capacity() * (size_of::<((u16, ActId), Key)>() + 1))
     }
 
     /// The part of an entry's key that tells acts apart: a temporal rule counts an act once for each rule.
@@ -154,7 +168,6 @@ impl Group {
                 self.reopen(key.0);
             }
             self.has_many |= entry.values.len() > 1;
-            self.make_room();
             let is_last = self.entries.back().is_none_or(|last| last.key() < key);
             if is_last && dirty.is_none() {
                 self.entries.push_back(entry);
@@ -225,13 +238,6 @@ impl Group {
         }
     }
 
-    /// Room for one more, in small steps: most groups stay small, and there are many.
-    fn make_room(&mut self) {
-        if self.entries.len() == self.entries.capacity() {
-            self.entries.reserve_exact((self.entries.len() / 4).max(2));
-        }
-    }
-
     /// The last entry is new. Returns the alert that it changed.
     fn append(&mut self, plan: &Plan, rule_id: &str) -> Option<usize> {
         let at = self.entries.len() - 1;
@@ -284,6 +290,7 @@ impl Group {
             _ => {
                 let start = Timestamp::from_nanos(window.end.0).bucket(crate::model::Duration(plan.bucket));
                 let id = super::alert_id(&self.tenant, &self.cluster, rule_id, &self.key, &start.nanos().to_le_bytes());
+                self.alerts.reserve_exact(1);
                 self.alerts.push(Anchored {
                     id,
                     anchor: window.end,
@@ -365,7 +372,7 @@ impl Group {
     fn drop_front(&mut self, count: usize) -> u64 {
         let Some(last) = count.checked_sub(1).and_then(|last| self.entries.get(last)) else { return 0 };
         self.floor = self.floor.max(last.time);
-        self.entries.drain(..count);
+        self.entries.drop_front(count);
         if self.scanner.as_mut().is_some_and(|scanner| !scanner.shift(count)) {
             self.scanner = None;
         }

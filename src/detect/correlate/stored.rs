@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::group::Group;
+use super::quota::Later;
 use super::{Correlator, Entry};
 use crate::detect::journal::{Reading, Scribe, put_time};
 use crate::model::{ClusterId, GroupKey, TenantId};
@@ -22,16 +23,9 @@ impl Correlator {
 
     /// Appends every group, as this rule's.
     pub(crate) fn write(&self, rule: usize, to: &mut Scribe) {
-        let mut queued = vec![i64::MIN; self.groups.len()];
-        for Reverse((time, at)) in self.lanes.values().flat_map(|lane| &lane.queue) {
-            if let Some(known) = queued.get_mut(*at as usize) {
-                *known = (*known).max(*time);
-            }
-        }
-        for (slot, queued) in self.groups.iter().zip(queued) {
-            let Some((_, group)) = slot else { continue };
+        for (_, group) in self.groups.iter().flatten() {
             to.group(rule, (&group.tenant, &group.cluster, &group.key));
-            put_time(&mut to.to, queued);
+            put_time(&mut to.to, group.queued.map_or(i64::MIN, |queued| queued.time));
             group.write(to);
         }
     }
@@ -84,6 +78,10 @@ impl Correlator {
         self.dirty.clear();
         self.pending.clear();
         self.entries = 0;
+        self.bytes = 0;
+        self.ghosts = None;
+        self.later.clear();
+        self.asks.clear();
     }
 
     /// Takes over what another rule of the same meaning holds. The places of clusters are this engine's.
@@ -97,19 +95,29 @@ impl Correlator {
         std::mem::swap(&mut self.lag, &mut other.lag);
         std::mem::swap(&mut self.kept, &mut other.kept);
         std::mem::swap(&mut self.stands_on, &mut other.stands_on);
-        // Of what waits in a lane, only that is meant for a group which stands in that lane's place.
+        // Of what waits for windows to close, only that is meant for a group which stands in that lane's place.
         let before: Vec<Option<u32>> = self.groups.iter().map(|slot| slot.as_ref().map(|(_, group)| group.place)).collect();
-        for (_, group) in self.groups.iter_mut().flatten() {
+        let lanes = std::mem::take(&mut self.lanes);
+        for at in (0..).take(self.groups.len()) {
+            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
             group.place = place(&group.tenant, &group.cluster);
+            if let Some(queued) = group.queued.take() {
+                self.queue(at, queued.time);
+            }
         }
-        for (old, lane) in std::mem::take(&mut self.lanes) {
-            let now = |at: u32| {
-                let is_here = before.get(at as usize).copied().flatten() == Some(old);
-                self.groups.get(at as usize).and_then(Option::as_ref).filter(|_| is_here).map(|(_, group)| group.place)
-            };
-            let (queue, due) = (lane.queue.into_iter(), lane.due.into_iter());
-            queue.filter_map(|item| Some((now(item.0.1)?, item))).for_each(|(place, item)| self.lanes.entry(place).or_default().queue.push(item));
-            due.filter_map(|item| Some((now(item.0.1)?, item))).for_each(|(place, item)| self.lanes.entry(place).or_default().due.push(item));
+        for (old, lane) in lanes {
+            for item in lane.due {
+                let at = item.0.1 as usize;
+                let is_here = before.get(at).copied().flatten() == Some(old);
+                if let Some(Some((_, group))) = self.groups.get(at).filter(|_| is_here) {
+                    self.lanes.entry(group.place).or_default().due.push(item);
+                }
+            }
         }
+        for (later, asked) in self.later.iter_mut().map(Later::whose) {
+            *later = place(&asked.1, &asked.2);
+            asked.0 = self.rule;
+        }
+        self.asks.iter_mut().for_each(|ask| ask.key.0 = self.rule);
     }
 }

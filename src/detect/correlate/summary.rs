@@ -156,6 +156,12 @@ impl Summary {
         }
     }
 
+    /// What it points to, in bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let steps = self.earliest.len() + self.others.len();
+        self.events.len() * 24 + self.entities.len() * 24 + steps * 48 + self.values.len() * 128 + self.acts.len() * 24
+    }
+
     /// Steps: the earliest of each referred rule, then the others in order of time.
     pub(super) fn steps(&self) -> Vec<Step> {
         self.ordered_steps().iter().map(|(key, witness)| witness.step(key)).collect()

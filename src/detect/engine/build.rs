@@ -120,6 +120,35 @@ impl Engine {
         }
     }
 
+    /// Where all rules together take more than they may, those that take most let groups go.
+    pub(super) fn make_room(&mut self, out: &mut Vec<Finding>) {
+        let bytes_max = self.settings.limits.state_bytes_max;
+        let mut total: usize = self.correlators.iter().map(Correlator::bytes).sum();
+        while total > bytes_max {
+            let Some((most, bytes)) = self.correlators.iter().map(Correlator::bytes).enumerate().max_by_key(|(_, bytes)| *bytes) else { return };
+            // No further than to what is left to the others, or to the half: then another may take more.
+            let down_to = bytes.saturating_sub(total - bytes_max).max(bytes / 2);
+            let is_finite = self.settings.is_finite;
+            self.each(out, |at, correlator, parts, shown| {
+                if at == most {
+                    correlator.shrink(down_to, parts.limits, (!is_finite).then_some(shown));
+                }
+            });
+            let now = self.correlators[most].bytes();
+            if now >= bytes {
+                return;
+            }
+            total -= bytes - now;
+        }
+    }
+
+    /// What rules ask the store for.
+    pub(super) fn collect_asks(&mut self) {
+        for correlator in &mut self.correlators {
+            correlator.asks.drain(..).for_each(|ask| self.rechecks.ask(ask));
+        }
+    }
+
     /// What stands on the alerts of a group that is to be judged from the store is to be judged from there as well.
     pub(super) fn recheck_over(&mut self, at: usize, event: &Event, group: &GroupKey, time: i64) {
         for feed in self.feeds[self.correlators[at].rule].clone() {

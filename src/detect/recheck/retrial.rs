@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Case, Reason, Recheck};
-use crate::detect::engine::{Engine, EngineSettings};
+use crate::detect::engine::{Engine, EngineSettings, Limits};
 use crate::detect::watermark::Watermarks;
 use crate::model::{AlertId, Duration, Event, EventId, Finding, Timestamp};
 
@@ -65,9 +65,9 @@ impl Trial {
 }
 
 impl Retrial {
-    /// Of this case, by events from `width` times as far around as usual. `settings` are those of the engine that asked.
+    /// Of this case, by events from `width` times as far around as usual. `settings` are those of the engine that asked; the usual limits hold, since only a group is looked at.
     pub fn new(case: &Case, recheck: Recheck, settings: &EngineSettings, width: i64) -> Self {
-        let settings = EngineSettings { is_finite: false, per_event: false, keeps_journal: false, ..settings.clone() };
+        let settings = EngineSettings { is_finite: false, per_event: false, keeps_journal: false, limits: Limits::default(), ..settings.clone() };
         let trial = || Trial { engine: Engine::new(Arc::clone(&case.rules), settings.clone()), told: BTreeMap::new() };
         let around = Duration(case.margin().0.saturating_mul(width));
         let half = Duration(around.0 / 2);

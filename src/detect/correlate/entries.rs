@@ -1,0 +1,80 @@
+//! The entries of one group, in order, and what they take.
+
+use std::collections::VecDeque;
+use std::ops::{Deref, Index, IndexMut};
+
+use super::entry::Entry;
+
+/// Sorted by [`Entry::key`]. Read as a list; changed by what keeps the sum of bytes right.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    list: VecDeque<Entry>,
+    /// What entries point to, in bytes, about.
+    beyond: usize,
+}
+
+impl Deref for Entries {
+    type Target = VecDeque<Entry>;
+    fn deref(&self) -> &VecDeque<Entry> {
+        &self.list
+    }
+}
+
+impl Index<usize> for Entries {
+    type Output = Entry;
+    fn index(&self, at: usize) -> &Entry {
+        &self.list[at]
+    }
+}
+
+impl IndexMut<usize> for Entries {
+    fn index_mut(&mut self, at: usize) -> &mut Entry {
+        &mut self.list[at]
+    }
+}
+
+impl From<Vec<Entry>> for Entries {
+    fn from(list: Vec<Entry>) -> Self {
+        Self { beyond: list.iter().map(Entry::beyond).sum(), list: list.into() }
+    }
+}
+
+impl Entries {
+    /// What they take, in bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.list.capacity() * size_of::<Entry>() + self.beyond
+    }
+
+    /// Room for one more, in small steps: most groups stay small, and there are many.
+    fn grow(&mut self) {
+        if self.list.len() == self.list.capacity() {
+            let more = if self.list.is_empty() { 1 } else { (self.list.len() / 4).max(2) };
+            self.list.reserve_exact(more);
+        }
+    }
+
+    pub(super) fn push_back(&mut self, entry: Entry) {
+        self.grow();
+        self.beyond += entry.beyond();
+        self.list.push_back(entry);
+    }
+
+    pub(super) fn insert(&mut self, at: usize, entry: Entry) {
+        self.grow();
+        self.beyond += entry.beyond();
+        self.list.insert(at, entry);
+    }
+
+    pub(super) fn remove(&mut self, at: usize) {
+        if let Some(entry) = self.list.remove(at) {
+            self.beyond = self.beyond.saturating_sub(entry.beyond());
+        }
+    }
+
+    /// Drops so many from the front, the oldest.
+    pub(super) fn drop_front(&mut self, count: usize) {
+        for entry in self.list.drain(..count.min(self.list.len())) {
+            self.beyond = self.beyond.saturating_sub(entry.beyond());
+        }
+    }
+}
