@@ -13,7 +13,7 @@ use crate::codec::Codec;
 use crate::config::{Config, DropSettings, NotifierSettings};
 use crate::deliver::worker::Target;
 use crate::deliver::{AddressPolicy, SigningSecret, Webhook, WebhookSettings};
-use crate::detect::engine::{Engine, EngineSettings};
+use crate::detect::engine::{Engine, EngineSettings, Limits};
 use crate::detect::rule::RuleSet;
 use crate::detect::sigma::Severity;
 use crate::model::{Alert, Duration, Kind, Kinds, Level, SourceId, Timestamp};
@@ -116,13 +116,17 @@ pub fn masked(config: &Config) -> Names {
 
 /// A worker of a finite replay, with an engine over these rules.
 pub fn replaying(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>) -> anyhow::Result<Worker> {
-    worker(config, engine(rules, EngineSettings { is_finite: true, ..EngineSettings::default() }), ledger)
+    worker(config, engine(rules, EngineSettings { is_finite: true, limits: limits(config), ..EngineSettings::default() }), ledger)
 }
 
 /// A worker of a running service, with an engine over these rules, its windows as the last checkpoint left them. Blocks.
 pub fn serving(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past: &EventLog, now: Timestamp) -> anyhow::Result<Worker> {
-    let engine = engine(rules, EngineSettings { keeps_journal: true, ..EngineSettings::default() });
+    let engine = engine(rules, EngineSettings { keeps_journal: true, limits: limits(config), ..EngineSettings::default() });
     windows::bring_back(engine, past, now, |engine| worker(config, engine, ledger))
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits { state_bytes_max: usize::try_from(config.detect.state_bytes_max).unwrap_or(usize::MAX), ..Limits::default() }
 }
 
 fn engine(rules: &Arc<RuleSet>, settings: EngineSettings) -> Engine {

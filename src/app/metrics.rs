@@ -19,6 +19,14 @@ fn engine(view: &View, to: &mut String) {
     for (rule, upto) in view.evaluated_up_to.iter().take(RULES_MAX) {
         let _ = writeln!(to, "bartizan_rule_evaluated_up_to_seconds{{rule=\"{}\"}} {}", escape(rule), upto.millis().div_euclid(1000));
     }
+    to.push_str("# TYPE bartizan_state_bytes gauge\n# UNIT bartizan_state_bytes bytes\n# HELP bartizan_state_bytes What the windows of all rules take in memory, about.\n");
+    let _ = writeln!(to, "bartizan_state_bytes {}", view.stats.state_bytes);
+    to.push_str(
+        "# TYPE bartizan_groups_evicted counter\n# HELP bartizan_groups_evicted Groups that had to go from memory for want of room, by rule.\n",
+    );
+    for (rule, count) in view.evicted.iter().take(RULES_MAX) {
+        let _ = writeln!(to, "bartizan_groups_evicted_total{{rule=\"{}\"}} {count}", escape(rule));
+    }
     to.push_str("# TYPE bartizan_late_events counter\n# HELP bartizan_late_events Matching events that came after the lateness of their source.\n");
     let _ = writeln!(to, "bartizan_late_events_total {}", view.stats.late);
     to.push_str("# TYPE bartizan_rechecks counter\n# HELP bartizan_rechecks Groups judged again from the store: they came too late for memory, or had to go from it.\n");

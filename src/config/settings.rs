@@ -120,6 +120,10 @@ pub struct DetectSettings {
     pub lists: BTreeMap<String, Vec<String>>,
     /// A source of which nothing has come for so many seconds is said to be silent, in an event of kind `source_health`; 0: none ever is.
     pub silent_after_s: u32,
+    /// What the windows of all rules may take in memory, in bytes, about. Past it groups that got least far towards their bound go; the store is asked when
+    /// that matters.
+    #[schemars(range(min = 1_048_576, max = 1_099_511_627_776_u64))]
+    pub state_bytes_max: u64,
     /// Fields that rules name in another vocabulary, and what they are here.
     pub fields: BTreeMap<String, String>,
 }

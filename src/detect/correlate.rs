@@ -7,9 +7,9 @@ mod absence;
 pub(crate) mod chain;
 mod close;
 mod entries;
+pub(crate) mod entry;
 #[cfg(test)]
 mod flood;
-pub(crate) mod entry;
 mod ghosts;
 mod group;
 mod insert;
@@ -405,6 +405,7 @@ impl Correlator {
             self.close(place, i64::MAX, None);
         }
         out.append(&mut self.parted);
+        self.ask_all_later();
         for (_, group) in self.groups.iter_mut().flatten() {
             group.show_all(&self.plan, out);
         }

@@ -327,11 +327,12 @@ impl Engine {
 
     /// Takes out up to so many groups that are to be judged from the store, the oldest first.
     pub fn rechecks(&mut self, max: usize) -> Vec<Recheck> {
-        let Self { rechecks, rules, horizons, correlators, .. } = self;
+        let Self { rechecks, rules, horizons, correlators, settings, .. } = self;
         rechecks.take(max, |(rule, tenant, cluster, _)| {
             let header = Arc::clone(&rules.rules.get(*rule)?.header);
             let correlator = correlators.iter().find(|correlator| correlator.rule == *rule)?;
-            let judged = correlator.judged(horizons, horizons.known_place(tenant, cluster));
+            // A finite replay is over when this is asked.
+            let judged = if settings.is_finite { i64::MAX } else { correlator.judged(horizons, horizons.known_place(tenant, cluster)) };
             Some((header, Timestamp::from_nanos(judged)))
         })
     }
@@ -348,6 +349,7 @@ impl Engine {
             correlator.settle(parts.limits, None);
             correlator.finish(shown);
         });
+        self.collect_asks();
         if let Some(added) = out.get_mut(from..) {
             added.sort_by_key(|finding| (finding.first, finding.last, finding.id));
         }

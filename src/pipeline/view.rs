@@ -12,6 +12,8 @@ pub struct View {
     pub stats: EngineStats,
     /// Up to when each rule has been judged in the cluster that is farthest behind, by id, for rules that know.
     pub evaluated_up_to: Vec<(String, Timestamp)>,
+    /// Rules of which groups had to go for want of room, by id, and how many.
+    pub evicted: Vec<(String, u64)>,
     /// Rechecks that were answered from the store, and that were given up.
     pub rechecks: (u64, u64),
     /// Sources whose clocks have run ahead.
@@ -23,6 +25,8 @@ impl View {
         let stats = engine.stats();
         let rules = engine.rules().rules.iter().zip(&stats.evaluated_up_to);
         let evaluated_up_to = rules.filter_map(|(rule, upto)| Some((rule.header.id.clone(), (*upto)?))).collect();
-        Self { stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone() }
+        let id = |rule: &usize| engine.rules().rules.get(*rule).map(|rule| rule.header.id.clone());
+        let evicted = stats.evicted_by_rule.iter().filter_map(|(rule, count)| Some((id(rule)?, *count))).collect();
+        Self { evicted, stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone() }
     }
 }

@@ -20,7 +20,8 @@ const STEPS: i64 = 5;
 const ANSWERS_MAX: usize = 64;
 
 fn rules() -> Arc<RuleSet> {
-    let rules = vec![simple("r0", &["r0: 1"]), correlation("five", CorrelationKind::EventCount, &[0], &["u"], 600, &[(Comparison::Gte, STEPS as f64)])];
+    let rules =
+        vec![simple("r0", &["r0: 1"]), correlation("five", CorrelationKind::EventCount, &[0], &["u"], 600, &[(Comparison::Gte, STEPS as f64)])];
     set(rules)
 }
 

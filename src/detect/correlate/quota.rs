@@ -217,6 +217,11 @@ impl Correlator {
         self.later.extract_if(.., |later| later.place == place && later.due <= judged).for_each(|later| asks.push(later.ask));
     }
 
+    /// Every window has closed.
+    pub(super) fn ask_all_later(&mut self) {
+        self.asks.extend(self.later.drain(..).map(|later| later.ask));
+    }
+
     /// A group that lost entries has got new ones: if the two together may meet its bound, the store is asked.
     pub(super) fn ask_for_ghosts(&mut self, at: u32) {
         let Some(Some((_, group))) = self.groups.get(at as usize) else { return };
