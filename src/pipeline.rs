@@ -8,6 +8,7 @@
 //! `publish` calls them in the order of RELIABILITY: alerts at once, events now, the checkpoint with the next flush, then the commit to the source.
 
 mod drop;
+mod guard;
 mod hearing;
 mod ledger;
 mod publish;
@@ -18,6 +19,7 @@ mod view;
 mod work;
 
 pub use drop::{DropRule, Drops};
+pub use guard::Guard;
 pub use hearing::Skew;
 pub use ledger::{Counts, Ledger, Outcome};
 pub use publish::{Flow, FlowError, FlowSettings, Summary, SwapError, Swapped, Swapper};

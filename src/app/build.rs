@@ -18,7 +18,7 @@ use crate::detect::rule::RuleSet;
 use crate::detect::sigma::Severity;
 use crate::model::{Alert, Duration, Kind, Kinds, Level, SourceId, Timestamp};
 use crate::normalize::{Names, Workloads};
-use crate::pipeline::{DropRule, Drops, Flow, FlowSettings, Ledger, Worker, WorkerSettings};
+use crate::pipeline::{DropRule, Drops, Flow, FlowSettings, Guard, Ledger, Worker, WorkerSettings};
 use crate::query;
 use crate::store::catalog::Catalog;
 use crate::store::outbox::Routes;
@@ -122,7 +122,8 @@ pub fn replaying(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>) ->
 /// A worker of a running service, with an engine over these rules, its windows as the last checkpoint left them. Blocks.
 pub fn serving(config: &Config, rules: &Arc<RuleSet>, ledger: &Arc<Ledger>, past: &EventLog, now: Timestamp) -> anyhow::Result<Worker> {
     let engine = engine(rules, EngineSettings { keeps_journal: true, limits: limits(config), ..EngineSettings::default() });
-    windows::bring_back(engine, past, now, |engine| worker(config, engine, ledger))
+    let guard = Guard::open(&config.store.path.join("guard")).inspect_err(|error| tracing::warn!(%error, "cannot guard detection")).ok();
+    windows::bring_back(engine, past, now, |engine| Ok(worker(config, engine, ledger)?.guarded_by(guard)))
 }
 
 fn limits(config: &Config) -> Limits {

@@ -39,6 +39,8 @@ pub enum SourceHealth<'a> {
     Unreadable(&'a Reject),
     /// An event came cut: by the envelope around it.
     Truncated(&'a Event),
+    /// An event killed detection, twice: it is stored, and no rule sees it.
+    Poison(&'a Event),
     /// Nothing has come for long.
     Silent {
         source: &'a SourceId,
@@ -67,6 +69,10 @@ impl SourceHealth<'_> {
             Self::Truncated(event) => {
                 offset = event.offset;
                 let _ = write!(text, r#"truncated","reason":"{}","event":"{}","time":"{}""#, event.envelope.name(), event.id, event.time);
+            }
+            Self::Poison(event) => {
+                offset = event.offset;
+                let _ = write!(text, r#"poison","reason":"killed_detection","event":"{}","time":"{}""#, event.id, event.time);
             }
             Self::Silent { source, since } => {
                 let _ = write!(text, r#"silent","time":"{since}","source":"#);

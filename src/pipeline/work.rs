@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use self::young::Young;
 use super::drop::Drops;
+use super::guard::{Care, Guard};
 use super::hearing::Hearing;
 use super::ledger::{Ledger, Outcome};
 use super::recheck::Job;
@@ -93,6 +94,12 @@ pub struct Worker {
     seen: Seen,
     engine: Engine,
     young: Option<Young>,
+    guard: Option<Guard>,
+    /// Places in the last batch of the events that a rule matched, in order.
+    matched: Vec<usize>,
+    /// An event whose detection panics.
+    #[cfg(test)]
+    deadly: Option<crate::model::EventId>,
     /// Rechecks of an engine that was, by its rules.
     owed: Vec<Job>,
     ledger: Arc<Ledger>,
@@ -123,6 +130,10 @@ impl Worker {
             seen: Seen::new(IDS_PER_GENERATION_MAX, settings.has_past),
             engine,
             young: None,
+            guard: None,
+            matched: Vec::new(),
+            #[cfg(test)]
+            deadly: None,
             owed: Vec::new(),
             ledger,
             settings,
@@ -132,6 +143,13 @@ impl Worker {
             remembered: None,
             rejects: Vec::new(),
         }
+    }
+
+    /// Finds out events that kill detection.
+    #[must_use]
+    pub fn guarded_by(mut self, guard: Option<Guard>) -> Self {
+        self.guard = guard;
+        self
     }
 
     /// The engine, for its statistics.
@@ -219,8 +237,10 @@ impl Worker {
                 Novelty::New | Novelty::Maybe => {
                     let cut = Some(&event).filter(|event| self.settings.tells_health && event.wrapped.is_cut);
                     let told = cut.and_then(|event| SourceHealth::Truncated(event).record(&self.parser));
+                    let is_condemned = self.guard.as_ref().is_some_and(|guard| guard.is_condemned(&event.id));
+                    let poison = is_condemned.then(|| SourceHealth::Poison(&event).record(&self.parser)).flatten();
                     events.push(event);
-                    if let Some(record) = told {
+                    for record in told.into_iter().chain(poison) {
                         self.tell(record, origin, position, events);
                     }
                 }
@@ -276,19 +296,48 @@ impl Worker {
     pub fn detect(&mut self, events: &[Event]) -> Vec<Finding> {
         self.hear(events);
         let mut findings = Vec::new();
-        self.engine.process(events, &mut findings);
-        if let Some(young) = &mut self.young {
-            young.watch(events);
+        self.matched.clear();
+        let mut at = 0;
+        while let Some(rest) = events.get(at..).filter(|rest| !rest.is_empty()) {
+            let (count, care) = self.guard.as_ref().map_or((rest.len(), Care::Together), |guard| guard.next(rest));
+            let next = rest.get(..count.max(1)).unwrap_or(rest);
+            if care != Care::Not {
+                self.detect_some(next, at, &mut findings);
+            }
+            at += next.len();
         }
         findings
     }
 
+    /// Of a batch, events that stand side by side, the first at this place.
+    fn detect_some(&mut self, events: &[Event], at: usize, findings: &mut Vec<Finding>) {
+        if let Some(guard) = &mut self.guard {
+            guard.begin(events);
+        }
+        #[cfg(test)]
+        assert!(!events.iter().any(|event| Some(event.id) == self.deadly), "the test's event kills detection");
+        self.engine.process(events, findings);
+        let before = self.matched.len();
+        self.matched.extend(self.engine.matched().iter().map(|place| place + at));
+        if let Some(young) = &mut self.young {
+            young.watch(events);
+            self.matched.extend(young.matched().iter().map(|place| place + at));
+            if let Some(new) = self.matched.get_mut(before..) {
+                new.sort_unstable();
+            }
+            self.matched.dedup();
+        }
+        if let Some(guard) = &mut self.guard {
+            guard.end(events);
+        }
+    }
+
     /// By place in the batch that was just detected: the number of the rule that leaves an event out of the store. Nothing a rule matched is left out.
     pub fn drops(&self, events: &[Event]) -> Vec<Option<usize>> {
-        let mut matched = self.engine.matched().iter().copied().peekable();
-        let mut matched_by_new = self.young.as_ref().map(Young::matched).unwrap_or_default().iter().copied().peekable();
+        let mut matched = self.matched.iter().copied().peekable();
+        let is_condemned = |event: &Event| self.guard.as_ref().is_some_and(|guard| guard.is_condemned(&event.id));
         let judge = |(at, event)| {
-            let is_evidence = matched.next_if_eq(&at).is_some() | matched_by_new.next_if_eq(&at).is_some();
+            let is_evidence = matched.next_if_eq(&at).is_some() || is_condemned(event);
             if is_evidence { None } else { self.settings.drops.judge(event) }
         };
         events.iter().enumerate().map(judge).collect()

@@ -82,7 +82,9 @@ impl Worker {
     /// Fills the windows of these rules with events that the store had before; they raise nothing.
     pub fn warm(&mut self, cold: &Cold, events: &[Event]) {
         self.hear(events);
-        self.engine.warm(cold, events, &mut Vec::new());
+        for healthy in events.split(|event| self.guard.as_ref().is_some_and(|guard| guard.is_condemned(&event.id))) {
+            self.engine.warm(cold, healthy, &mut Vec::new());
+        }
     }
 
     /// The windows of these rules are full: what had closed by now raises nothing.

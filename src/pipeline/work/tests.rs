@@ -143,3 +143,56 @@ fn a_rule_is_judged_by_what_was_heard_in_its_clusters() {
     // A clock a year ahead moves nothing on.
     judged(&["push a 31636000 100001"], 100_002, Some(99_401));
 }
+
+/// Reads, so many to a batch.
+fn batch(numbers: std::ops::Range<usize>) -> Envelope {
+    let lines: Vec<String> =
+        numbers.map(|n| format!(r#"{{"auditID":"p{n}","verb":"get","stage":"ResponseComplete","requestURI":"/{n}"}}"#)).collect();
+    envelope(&lines.join("\n"), "o", Form::Whole, Kinds::ALL)
+}
+
+/// A process: it detects these batches until it dies. Says how many it got through, the events that matched, and what it told of itself.
+fn live(dir: &std::path::Path, batches: &[Envelope], deadly: Option<&str>) -> (usize, usize, Vec<String>) {
+    let rule = "title: T\nid: 11111111-1111-4111-8111-111111111111\nlogsource: {product: kubernetes, service: audit}\ndetection: {s: {verb: get}, condition: s}\nlevel: low\n";
+    let (rules, _) = crate::detect::sigma::parse(&[("t.yml".into(), rule.to_owned())], &crate::detect::sigma::Settings::default());
+    let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+    let settings = WorkerSettings { tells_health: true, ..WorkerSettings::default() };
+    let worker = Worker::new(engine, Arc::new(Ledger::default()), Arc::new(Codec), settings);
+    let mut worker = worker.guarded_by(Some(Guard::open(dir).unwrap()));
+    let (mut done, mut matched, mut told) = (0, 0, Vec::new());
+    for envelope in batches {
+        let events = worker.decode(envelope).events;
+        worker.deadly = deadly.and_then(|uri| events.iter().find(|event| event.doc.text().contains(uri))).map(|event| event.id);
+        told.extend(events.iter().filter(|event| event.wrapped.is_own).map(show));
+        let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| worker.detect(&events)));
+        if lived.is_err() {
+            break;
+        }
+        matched += worker.matched.len();
+        done += 1;
+    }
+    (done, matched, told)
+}
+
+#[test]
+fn an_event_that_kills_detection_twice_is_left_out_and_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let batches = [batch(0..10), batch(10..20), batch(20..30)];
+    let live = |deadly| live(dir.path(), &batches, deadly);
+    assert_eq!(live(Some("/13\"")), (1, 10, vec![]));
+    assert_eq!(live(Some("/13\"")), (1, 10, vec![]), "the second death names it alone");
+    let (done, matched, told) = live(Some("/13\""));
+    assert_eq!((done, matched), (3, 29), "after two restarts the others go through");
+    assert!(told.len() == 1 && told[0].starts_with("source_health poison,killed_detection"), "{told:?}");
+    assert_eq!(live(Some("/13\"")).1, 29, "it stays out");
+}
+
+#[test]
+fn a_death_that_has_nothing_to_do_with_an_event_condemns_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let batches = [batch(0..10), batch(10..20)];
+    assert_eq!(live(dir.path(), &batches, Some("/3\"")), (0, 0, vec![]));
+    assert_eq!(live(dir.path(), &batches, None), (2, 20, vec![]), "suspects live, one by one");
+    assert_eq!(live(dir.path(), &batches, Some("/3\"")), (0, 0, vec![]), "it has been cleared, so this is a first death again");
+    assert_eq!(live(dir.path(), &batches, None), (2, 20, vec![]));
+}

@@ -72,7 +72,9 @@ impl Worker {
     pub fn teach(&mut self, events: &[Event]) {
         if let Some(young) = &mut self.young {
             let mut found = Vec::new();
-            young.engine.warm(&young.cold, events, &mut found);
+            for healthy in events.split(|event| self.guard.as_ref().is_some_and(|guard| guard.is_condemned(&event.id))) {
+                young.engine.warm(&young.cold, healthy, &mut found);
+            }
             young.keep(found);
         }
     }
