@@ -1,8 +1,8 @@
 //! Detection: Sigma rules and correlations over events, in event time.
 //!
 //! `rule` has what a rule says; `sigma` reads it from YAML; `matcher` and `prefilter` compile all rules to shared
-//! predicates; `window` and `correlate` keep what needs more than one event, judged up to where `watermark` says; `recheck` is for what came after that. `cases` reads the tests beside rules,
-//! and `pack` holds the detections compiled in.
+//! predicates; `window` and `correlate` keep what needs more than one event, judged up to where `watermark` says; `recheck` is for what came after
+//! that. `cases` reads the tests beside rules, `sight` tells what events show of rules, and `pack` holds the detections compiled in.
 
 pub mod cases;
 mod cidr;
@@ -14,14 +14,17 @@ pub mod identity;
 mod journal;
 mod key;
 pub mod matcher;
+mod needs;
 pub mod pack;
 mod prefilter;
 pub mod recheck;
 pub mod rule;
 #[cfg(test)]
 mod sample;
+pub mod sight;
 pub mod sigma;
 mod title;
 pub mod watermark;
 mod window;
 mod witness;
+mod words;

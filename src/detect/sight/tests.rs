@@ -1,0 +1,116 @@
+use super::*;
+use crate::detect::rule::{Comparison, Condition, CorrelationKind, Rule, Selection};
+use crate::detect::sample::{correlation, event, item, set, simple, single};
+
+fn look(rules: Vec<Rule>, events: &[&str]) -> Sight {
+    let mut sight = Sight::new(set(rules), &[]);
+    for (at, json) in (0..).zip(events) {
+        sight.see(&event(&format!("e{at}"), at, json));
+    }
+    sight
+}
+
+/// How a rule stands to these events, and the reasons.
+#[track_caller]
+fn check(rule: Rule, events: &[&str], standing: Standing, reasons: &[&str]) {
+    let seen = look(vec![rule], events).seen(0).unwrap();
+    let told: Vec<String> = seen.reasons.iter().map(ToString::to_string).collect();
+    assert_eq!((seen.standing, told), (standing, reasons.iter().map(|reason| (*reason).to_owned()).collect()));
+}
+
+const EVENTS: &[&str] = &[
+    r#"{"verb":"get","objectRef":{"resource":"pods"},"user":{"username":"alice"}}"#,
+    r#"{"verb":"get","objectRef":{"resource":"secrets"},"user":{"username":"bob"}}"#,
+    r#"{"verb":"list","objectRef":{"resource":"pods"},"user":{"username":"bob"}}"#,
+];
+
+#[test]
+fn why_a_rule_never_held() {
+    check(simple("r", &["verb: get", "objectRef.resource: pods"]), EVENTS, Standing::Matched, &[]);
+    check(simple("r", &["verb: get"]), &[], Standing::NoEvents, &[]);
+    check(
+        simple("r", &["verb: get", "objectref.resource: pods"]),
+        EVENTS,
+        Standing::Blind,
+        &[r#"`s0`: objectref.resource is "pods": no event has the field; near it are objectRef.resource"#],
+    );
+    check(
+        simple("r", &["verb: create, update", "objectRef.resource: pods"]),
+        EVENTS,
+        Standing::NeverHeld,
+        &[r#"`s0`: verb is "create" or is "update" never held; its values: "get" 2, "list" 1"#],
+    );
+    check(
+        simple("r", &["verb: list", "objectRef.resource: secrets"]),
+        EVENTS,
+        Standing::NotTogether,
+        &["`s0`: each part of it held some time, never enough of them at once"],
+    );
+    // What is not there is what a negated item, a test for null and one that a field is missing want.
+    for absent in ["name|neq: x", "name|null: ", "name|exists: false"] {
+        check(simple("r", &["verb: get", absent]), EVENTS, Standing::Matched, &[]);
+    }
+    check(
+        simple("r", &["verb|null: "]),
+        EVENTS,
+        Standing::NeverHeld,
+        &[r#"`s0`: verb is null or missing never held; its values: "get" 2, "list" 1"#],
+    );
+}
+
+#[test]
+fn why_a_condition_never_held() {
+    let selections = ["verb: get", "verb: create", "usr: x", "user.username|exists: true"].map(|spec| Selection::All(vec![item(spec)]));
+    let check =
+        |condition: Condition, standing: Standing, reasons: &[&str]| check(single("r", selections.to_vec(), condition), EVENTS, standing, reasons);
+    let pick = Condition::Selection;
+    let not = |at| Condition::Not(Box::new(pick(at)));
+    let usr = r#"`s2`: usr is "x": no event has the field"#;
+    let create = r#"`s1`: verb is "create" never held; its values: "get" 2, "list" 1"#;
+    check(Condition::And(vec![pick(0), not(3)]), Standing::NeverHeld, &["not `s3`: it always held"]);
+    check(Condition::And(vec![pick(0), pick(2)]), Standing::Blind, &[usr]);
+    check(Condition::Or(vec![pick(1), pick(2)]), Standing::NeverHeld, &[create, usr]);
+    check(Condition::Or(vec![pick(0), pick(2)]), Standing::Matched, &[]);
+    check(Condition::AtLeast(2, vec![pick(0), pick(1), pick(2)]), Standing::NeverHeld, &[create, usr]);
+    check(Condition::AtLeast(3, vec![pick(0), pick(2), pick(3)]), Standing::Blind, &[usr]);
+    check(Condition::And(vec![pick(0), not(2)]), Standing::Matched, &[]);
+}
+
+#[test]
+fn pieces_and_fields_are_counted() {
+    let seen = look(vec![simple("r", &["verb: get, list", "name|neq: x"])], EVENTS).seen(0).unwrap();
+    let pieces: Vec<String> = seen.pieces.iter().map(|piece| format!("{} {} {}", piece.depth, piece.text, piece.held)).collect();
+    assert_eq!(pieces, [r#"0 s0 3"#, r#"1 verb is "get" or is "list" 3"#, r#"2 is "get" 2"#, r#"2 is "list" 1"#, r#"1 not name is "x" 3"#]);
+    let fields: Vec<String> = seen.fields.iter().map(|field| format!("{} {} {}", field.name, field.events, field.is_needed)).collect();
+    assert_eq!(fields, ["verb 3 true", "name 0 false"]);
+    assert!(seen.to_string().starts_with("title of r: matches (3 events of its kind, 3 matched)\n"), "{seen}");
+}
+
+#[test]
+fn correlations_stand_on_their_steps() {
+    let check = |kind: CorrelationKind, bounds: &[(Comparison, f64)], standing: Standing| {
+        let steps = [simple("a", &["verb: get"]), simple("b", &["usr: x"]), simple("c", &["verb: create"])];
+        let rules = steps.into_iter().chain([correlation("all", kind, &[0, 1, 2], &[], 60, bounds)]).collect();
+        assert_eq!(look(rules, EVENTS).seen(3).unwrap().standing, standing, "{kind:?} {bounds:?}");
+    };
+    check(CorrelationKind::Temporal, &[], Standing::Blind);
+    check(CorrelationKind::TemporalOrdered, &[], Standing::Blind);
+    check(CorrelationKind::Temporal, &[(Comparison::Gte, 2.0)], Standing::NeverHeld);
+    check(CorrelationKind::EventCount, &[(Comparison::Gte, 2.0)], Standing::Matched);
+    check(CorrelationKind::EventCount, &[(Comparison::Lt, 2.0)], Standing::Matched);
+}
+
+#[test]
+fn why_not_this_event() {
+    let sight = &mut look(vec![simple("r", &["verb: create", "objectref.resource: pods"])], EVENTS);
+    let why = sight.why_not(0, &event("e", 0, EVENTS[0]));
+    assert_eq!(
+        why,
+        [
+            r#"`s0`: verb is "create": it is "get""#,
+            r#"`s0`: objectref.resource is "pods": the event has no such field; near it are objectRef.resource"#
+        ]
+    );
+    let hit = event("e", 0, r#"{"verb":"create","objectref":{"resource":"pods"}}"#);
+    assert_eq!(sight.why_not(0, &hit), Vec::<String>::new());
+}
