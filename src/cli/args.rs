@@ -303,6 +303,9 @@ pub(super) enum TokenCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bartizan rules check my-rules/\n  bartizan rules test my-rules/\n  bartizan rules explain shell-story --on audit.log falco.json\n  bartizan rules check my-rules/ --on /var/log/kubernetes"
+)]
 pub(super) struct RulesArgs {
     #[command(subcommand)]
     pub command: RulesCommand,
@@ -310,21 +313,36 @@ pub(super) struct RulesArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RulesCommand {
-    /// Parse and lint. Exit code 1 if anything is wrong.
-    Check(RulesPathArgs),
+    /// Parse and lint. Exit code 1 if anything is wrong. With logs, tell which rules can not fire on them.
+    Check {
+        #[command(flatten)]
+        rules: RulesPathArgs,
+        #[command(flatten)]
+        on: OnArgs,
+    },
     /// List rules with their level, log source and title.
     List(RulesPathArgs),
     /// Run the `.test.yml` beside each rule. Exit code 1 if a test fails.
     Test(RulesPathArgs),
     /// Run rules over the stored past, and show what differs from the rules in force.
     Backtest(BacktestArgs),
-    /// Show what a rule reads and compiles to.
+    /// Show what a rule reads and compiles to. With logs, tell what of it holds there, and why it does not fire.
     Explain {
-        /// Id or title of the rule.
+        /// Id, title, name or file name of the rule.
         rule: String,
         #[command(flatten)]
         rules: RulesPathArgs,
+        #[command(flatten)]
+        on: OnArgs,
     },
+}
+
+/// Logs to hold rules against.
+#[derive(Debug, Args)]
+pub(super) struct OnArgs {
+    /// Logs to hold the rules against: files and folders, `-` is standard input. It takes all that comes after it, so it goes last.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub on: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

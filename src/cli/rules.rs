@@ -1,6 +1,7 @@
 //! `rules`: check, list, test, explain and backtest; and loading them for every other command.
 
 mod backtest;
+mod on;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -39,19 +40,26 @@ pub(super) fn load(paths: &[PathBuf], any_logsource: bool) -> anyhow::Result<Rul
 /// Runs the command.
 pub(super) fn run(args: &RulesArgs, screen: &Screen) -> anyhow::Result<Exit> {
     match &args.command {
-        RulesCommand::Check(args) => check(args),
+        RulesCommand::Check { rules, on } => check(rules, &on.on),
         RulesCommand::List(args) => list(args, screen),
         RulesCommand::Test(args) => test::run(args),
         RulesCommand::Backtest(args) => backtest::run(args, screen),
-        RulesCommand::Explain { rule, rules } => explain(rule, rules),
+        RulesCommand::Explain { rule, rules, on } => explain(rule, rules, &on.on),
     }
 }
 
-fn check(args: &RulesPathArgs) -> anyhow::Result<Exit> {
+fn check(args: &RulesPathArgs, on: &[PathBuf]) -> anyhow::Result<Exit> {
     let (rules, mut diagnostics) = sigma::parse(&texts(&args.paths)?, &settings(args.any_logsource));
     diagnostics.extend(sigma::lint(&rules));
     let total = rules.rules.len();
-    let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+    let rules = Arc::new(rules);
+    let engine = Engine::new(Arc::clone(&rules), EngineSettings::default());
+    let seen = if on.is_empty() { None } else { Some(on::look(&rules, &[], on)?.0) };
+    let tally = seen.map(|sight| {
+        let (found, tally) = sight.problems();
+        diagnostics.extend(found);
+        (tally, sight.events())
+    });
     match args.output {
         Format::Table => {
             for diagnostic in &diagnostics {
@@ -66,6 +74,12 @@ fn check(args: &RulesPathArgs) -> anyhow::Result<Exit> {
     let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     let errors = of(Severity::Error) + engine.refused().len();
     eprintln!("{total} rules: {errors} errors, {} warnings, {} notes", of(Severity::Warning), of(Severity::Note));
+    if let Some((tally, events)) = tally {
+        eprintln!(
+            "on {events} events: {} rules match, {} are blind, {} never held, {} have no events",
+            tally.matched, tally.blind, tally.never_held, tally.no_events
+        );
+    }
     Ok(if errors + of(Severity::Warning) > 0 { Exit::Found } else { Exit::Done })
 }
 
@@ -108,7 +122,7 @@ fn list(args: &RulesPathArgs, screen: &Screen) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn explain(which: &str, args: &RulesPathArgs) -> anyhow::Result<Exit> {
+fn explain(which: &str, args: &RulesPathArgs, on: &[PathBuf]) -> anyhow::Result<Exit> {
     let rules = load(&args.paths, args.any_logsource)?;
     let stem = |file: &str| Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let found: Vec<usize> = rules
@@ -126,9 +140,15 @@ fn explain(which: &str, args: &RulesPathArgs) -> anyhow::Result<Exit> {
     if found.is_empty() {
         return Err(Failure::usage(format!("no rule has the id, title, name or file name `{which}`: `bartizan rules list` shows them")).into());
     }
-    let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+    let rules = Arc::new(rules);
+    let looked = if on.is_empty() { None } else { Some(on::look(&rules, &found, on)?) };
+    let engine = Engine::new(Arc::clone(&rules), EngineSettings::default());
     for at in found {
+        let engine = looked.as_ref().map_or(&engine, |(_, run)| run.worker.engine());
         println!("{}", printable(&engine.explain(at)));
+        if let Some(seen) = looked.as_ref().and_then(|(sight, _)| sight.seen(at)) {
+            println!("{}", printable(&seen.to_string()));
+        }
     }
     Ok(Exit::Done)
 }

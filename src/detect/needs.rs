@@ -44,25 +44,40 @@ fn rule_lacks<'r>(set: &'r RuleSet, at: usize, has: &dyn Fn(usize, &FieldRef) ->
             enough(all, 1 + detection.filters.len())
         }
         Body::Correlation(correlation) => {
-            let lacks = correlation.rules.iter().map(|rule| rule_lacks(set, *rule, has, depth + 1));
-            enough(lacks, least(correlation)?)
+            let lacks: Vec<Lacks<'r>> = correlation.rules.iter().map(|rule| rule_lacks(set, *rule, has, depth + 1)).collect();
+            let holds = may_fire(correlation, &|position| lacks.get(position).is_some_and(Option::is_none));
+            (!holds).then(|| lacks.into_iter().flatten().flatten().collect())
         }
     }
 }
 
-/// How many of the rules that a correlation stands on must match for it to hold; `None` if it may hold without any.
-pub(super) fn least(of: &Correlation) -> Option<usize> {
-    let is_temporal = matches!(of.kind, CorrelationKind::Temporal | CorrelationKind::TemporalOrdered);
+/// Whether a correlation may fire if only these of the rules that it stands on, by position, ever match.
+pub(super) fn may_fire(of: &Correlation, matches: &dyn Fn(usize) -> bool) -> bool {
+    if let Some(condition) = &of.condition {
+        return may_hold(condition, matches);
+    }
+    // What asks for few of something may fire for want of it.
     if of.bounds.iter().any(|(op, _)| !matches!(op, Comparison::Gt | Comparison::Gte)) {
-        return None;
+        return true;
     }
-    if !is_temporal {
-        return Some(1);
-    }
+    let is_temporal = matches!(of.kind, CorrelationKind::Temporal | CorrelationKind::TemporalOrdered);
     let floor = |(op, bound): &(Comparison, f64)| if *op == Comparison::Gt { bound.floor() + 1.0 } else { bound.ceil() };
-    match of.kind {
-        CorrelationKind::Temporal if !of.bounds.is_empty() => Some(of.bounds.iter().map(floor).fold(1.0, f64::max) as usize),
-        _ => Some(of.rules.len()),
+    let least = match (is_temporal, of.bounds.is_empty()) {
+        (true, true) => of.rules.len(),
+        (true, false) => of.bounds.iter().map(floor).fold(1.0, f64::max) as usize,
+        (false, _) => 1,
+    };
+    (0..of.rules.len()).filter(|position| matches(*position)).count() >= least
+}
+
+/// Whether a condition may hold if only these of what it names ever do.
+fn may_hold(of: &Condition, holds: &dyn Fn(usize) -> bool) -> bool {
+    match of {
+        Condition::Selection(at) => holds(*at),
+        Condition::Not(_) => true,
+        Condition::And(of) => of.iter().all(|inner| may_hold(inner, holds)),
+        Condition::Or(of) => of.iter().any(|inner| may_hold(inner, holds)),
+        Condition::AtLeast(count, of) => of.iter().filter(|inner| may_hold(inner, holds)).count() >= *count,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod names;
 mod outline;
+mod problems;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use self::names::Names;
 use self::outline::Outline;
+pub use self::problems::Tally;
 pub use self::told::{FieldSeen, PieceSeen, Reason, Seen, Standing};
 use super::matcher::Matcher;
 use super::rule::{Body, LogSource, RuleSet};

@@ -66,6 +66,23 @@ fn rules() {
 }
 
 #[test]
+fn rules_held_against_logs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    file("exec.log", EXEC);
+    let head = "logsource: {product: kubernetes, service: audit}\nlevel: low\ndetection:\n  condition: selection\n  selection:\n";
+    file("blind.yml", &format!("title: Blind\nid: 6f1d9c1e-0000-4000-8000-000000000001\n{head}    verb: get\n    objectref.resource: pods\n"));
+    file("asleep.yml", &format!("title: Asleep\nid: 6f1d9c1e-0000-4000-8000-000000000002\n{head}    verb: create\n"));
+    check(&["rules", "explain", "blind", "blind.yml", "--on", "exec.log"], dir.path(), 0, "near it are objectRef.resource", "1 events");
+    check(&["rules", "explain", "asleep", "asleep.yml", "--on", "exec.log"], dir.path(), 0, "its values: \"get\" 1", "1 events");
+    check(&["rules", "explain", "exec-into-pod", "--on", "exec.log"], dir.path(), 0, "matches (1 events of its kind, 1 matched)", "");
+    let both = ["rules", "check", "blind.yml", "asleep.yml", "--on", "exec.log"];
+    check(&both, dir.path(), 1, "blind.yml:1:1: warning[blind-rule]: `Blind` cannot fire", "1 are blind, 1 never held");
+    check(&["rules", "check", "--output", "json", "asleep.yml", "--on", "exec.log"], dir.path(), 1, "\"code\":\"never-held\"", "");
+    check(&["rules", "check", "--on", "missing.log"], dir.path(), 3, "", "missing.log");
+}
+
+#[test]
 fn ingest_and_search() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("exec.log"), EXEC).unwrap();

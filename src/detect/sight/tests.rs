@@ -101,6 +101,23 @@ fn correlations_stand_on_their_steps() {
 }
 
 #[test]
+fn an_expression_over_rules_counts_as_it_is_written() {
+    let check = |condition: Condition, standing: Standing| {
+        let steps = [simple("a", &["verb: get"]), simple("b", &["usr: x"]), simple("c", &["verb: create"])];
+        let mut rule = correlation("all", CorrelationKind::Temporal, &[0, 1, 2], &[], 60, &[]);
+        if let Body::Correlation(correlation) = &mut rule.body {
+            correlation.condition = Some(condition.clone());
+        }
+        assert_eq!(look(steps.into_iter().chain([rule]).collect(), EVENTS).seen(3).unwrap().standing, standing, "{condition:?}");
+    };
+    let pick = Condition::Selection;
+    check(Condition::And(vec![pick(0), pick(1)]), Standing::Blind);
+    check(Condition::And(vec![pick(0), Condition::Not(Box::new(pick(1)))]), Standing::Matched);
+    check(Condition::Or(vec![pick(0), pick(1)]), Standing::Matched);
+    check(Condition::And(vec![pick(0), pick(2)]), Standing::NeverHeld);
+}
+
+#[test]
 fn why_not_this_event() {
     let sight = &mut look(vec![simple("r", &["verb: create", "objectref.resource: pods"])], EVENTS);
     let why = sight.why_not(0, &event("e", 0, EVENTS[0]));
@@ -113,4 +130,25 @@ fn why_not_this_event() {
     );
     let hit = event("e", 0, r#"{"verb":"create","objectref":{"resource":"pods"}}"#);
     assert_eq!(sight.why_not(0, &hit), Vec::<String>::new());
+}
+
+#[test]
+fn problems_are_told_as_diagnostics() {
+    let steps = [simple("a", &["verb: get"]), simple("b", &["objectref.resource: pods"]), simple("c", &["verb: create"])];
+    let ordered = correlation("ordered", CorrelationKind::TemporalOrdered, &[0, 1], &[], 60, &[]);
+    let count = correlation("count", CorrelationKind::EventCount, &[2], &[], 60, &[(Comparison::Gte, 2.0)]);
+    let (found, tally) = look(steps.into_iter().chain([ordered, count]).collect(), EVENTS).problems();
+    let told: Vec<String> = found.iter().map(|problem| format!("{} {}", problem.rule.as_deref().unwrap_or_default(), problem)).collect();
+    let near = "\n  help: near `objectref.resource` are objectRef.resource";
+    assert_eq!(
+        told,
+        [
+            format!("b test.yml:1:1: warning[blind-rule]: `title of b` cannot fire: none of 3 events of its kind has objectref.resource{near}"),
+            r#"c test.yml:1:1: note[never-held]: `title of c` never matched: `s0`: verb is "create" never held; its values: "get" 2, "list" 1"#.to_owned(),
+            format!("ordered test.yml:1:1: warning[blind-rule]: `title of ordered` cannot fire: none of 3 events of its kind has objectref.resource{near}"),
+            "count test.yml:1:1: note[never-held]: `title of count`: of the rules it stands on, `title of c` never matched: something it needs never held"
+                .to_owned(),
+        ]
+    );
+    assert_eq!(tally, Tally { matched: 1, blind: 2, never_held: 2, no_events: 0 });
 }

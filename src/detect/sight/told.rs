@@ -171,7 +171,7 @@ impl Sight {
     }
 
     /// The fields that are in the way of a rule.
-    fn missing(&self, rule: usize) -> Vec<&FieldRef> {
+    pub(super) fn missing(&self, rule: usize) -> Vec<&FieldRef> {
         let has = |single: usize, field: &FieldRef| {
             let outline = self.outlines.get(single).and_then(Option::as_ref);
             let part = outline.and_then(|outline| outline.fields.iter().find(|(known, _)| known == field));
@@ -228,13 +228,12 @@ impl Sight {
     }
 
     fn correlated(&self, rule: usize, correlation: &Correlation, steps: &[Seen]) -> Standing {
-        let Some(least) = needs::least(correlation) else { return Standing::Matched };
-        let of = |standing: Standing| steps.iter().filter(|step| step.standing == standing).count();
+        let is = |at: usize, wanted: &[Standing]| steps.get(at).is_some_and(|step| wanted.contains(&step.standing));
         if !self.missing(rule).is_empty() {
             Standing::Blind
-        } else if of(Standing::Matched) >= least {
+        } else if needs::may_fire(correlation, &|at| is(at, &[Standing::Matched])) {
             Standing::Matched
-        } else if of(Standing::NoEvents) + of(Standing::NotApplicable) + least > steps.len() {
+        } else if needs::may_fire(correlation, &|at| is(at, &[Standing::Matched, Standing::NoEvents, Standing::NotApplicable])) {
             Standing::NoEvents
         } else {
             Standing::NeverHeld
@@ -348,8 +347,10 @@ impl fmt::Display for Seen {
             }
         }
         for step in &self.steps {
-            writeln!(f)?;
-            step.fmt(f)?;
+            writeln!(f, "  {}: {}", step.title, step.standing.words())?;
+            for reason in &step.reasons {
+                writeln!(f, "    {reason}")?;
+            }
         }
         Ok(())
     }
