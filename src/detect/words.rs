@@ -3,22 +3,13 @@
 use std::fmt::Write as _;
 
 use super::fold::cut;
-use super::rule::{Comparison, Condition, Detection, Each, Elements, Item, LogSource, Part, Pattern, Place, Selection, Test};
+use super::rule::{Comparison, Condition, Detection, Each, Elements, Item, Part, Pattern, Place, Selection, Test};
 
 /// Bytes of what is told of one item; the rest is cut.
 const ITEM_BYTES_MAX: usize = 400;
 
 /// Values told of one item.
 const VALUES_MAX: usize = 8;
-
-/// Whose events a rule is for.
-pub(super) fn logsource(of: &LogSource) -> String {
-    match of {
-        LogSource::Any => "any".to_owned(),
-        LogSource::Kind(kind) => kind.name().to_owned(),
-        LogSource::NotApplicable(source) => format!("not applicable: log source {source}"),
-    }
-}
 
 /// A comparison as a sign.
 pub(super) fn comparison(of: Comparison) -> &'static str {
