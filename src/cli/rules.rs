@@ -143,12 +143,22 @@ fn explain(which: &str, args: &RulesPathArgs, on: &[PathBuf]) -> anyhow::Result<
     let rules = Arc::new(rules);
     let looked = if on.is_empty() { None } else { Some(on::look(&rules, &found, on)?) };
     let engine = Engine::new(Arc::clone(&rules), EngineSettings::default());
-    for at in found {
-        let engine = looked.as_ref().map_or(&engine, |(_, run)| run.worker.engine());
-        println!("{}", printable(&engine.explain(at)));
-        if let Some(seen) = looked.as_ref().and_then(|(sight, _)| sight.seen(at)) {
-            println!("{}", printable(&seen.to_string()));
+    let engine = looked.as_ref().map_or(&engine, |(_, run)| run.worker.engine());
+    let told = found.iter().filter_map(|at| Some((engine.explain(*at)?, looked.as_ref().and_then(|(sight, _)| sight.seen(*at)))));
+    if args.output == Format::Table {
+        for (explanation, seen) in told {
+            println!("{}", printable(&explanation.to_string()));
+            if let Some(seen) = seen {
+                println!("{}", printable(&seen.to_string()));
+            }
         }
+    } else {
+        let lines = told.map(|(explanation, seen)| {
+            let mut value = serde_json::to_value(explanation).unwrap_or_default();
+            value["seen"] = serde_json::to_value(seen).unwrap_or_default();
+            value.to_string()
+        });
+        output::json(lines, args.output == Format::Json)?;
     }
     Ok(Exit::Done)
 }

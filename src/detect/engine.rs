@@ -21,6 +21,8 @@ use super::correlate::chain::Shown;
 use super::correlate::entry::Entry;
 use super::correlate::{Admission, CLOCK_AHEAD, Correlator, alert_id};
 pub use super::correlate::{ENTITIES_MAX, EVENTS_MAX, Limits, STEPS_MAX};
+pub use super::explain::Explanation;
+use super::explain::explain;
 use super::identity::{Identity, identities};
 pub use super::journal::Damaged;
 use super::journal::Journal;
@@ -355,16 +357,14 @@ impl Engine {
         }
     }
 
-    /// What a rule reads and compiles to, for people.
-    pub fn explain(&self, rule: usize) -> String {
-        let Some(known) = self.rules.rules.get(rule) else { return format!("there is no rule {rule}\n") };
+    /// What a rule reads, compiles to and makes of its matches; none of a rule that is not there.
+    pub fn explain(&self, rule: usize) -> Option<Explanation> {
+        let known = self.rules.rules.get(rule)?;
         let refused = self.refused.iter().find(|refused| refused.rule == rule).map(|refused| refused.reason.as_str());
-        let mut text = super::explain::explain(&self.rules, known, refused, self.matcher.explain(rule));
+        let mut told = explain(&self.rules, rule, known, refused, self.matcher.explain(rule));
         let correlator = self.correlators.iter().find(|correlator| correlator.rule == rule);
-        if let Some(upto) = correlator.and_then(|correlator| correlator.evaluated_up_to(&self.horizons)) {
-            text.push_str(&format!("evaluated up to {upto}\n"));
-        }
-        text
+        told.evaluated_up_to = correlator.and_then(|correlator| correlator.evaluated_up_to(&self.horizons));
+        Some(told)
     }
 
     /// What was counted so far.

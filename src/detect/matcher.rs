@@ -12,6 +12,7 @@ mod answers;
 mod check;
 mod compile;
 mod element;
+mod explain;
 mod necessary;
 mod needles;
 mod paths;
@@ -20,11 +21,11 @@ mod program;
 mod tests;
 mod unknown;
 
-use std::fmt::Write as _;
-
 use self::answers::{Live, Memo};
 use self::check::Check;
 use self::compile::{Builder, KEYWORDS, Predicate, Tables, kind_bit};
+pub(super) use self::explain::body_of;
+pub use self::explain::{AccessTold, Asked, CompiledTold, PredicateTold};
 use self::unknown::{Lack, Unknown};
 use super::fold::{cut, fold_into, stands};
 use super::prefilter::Bits;
@@ -321,42 +322,6 @@ impl Matcher {
         routes.starts.push(u32::try_from(routes.rules.len()).unwrap_or(u32::MAX));
         unknown.route(tables, &cost);
         self.routes = routes;
-    }
-
-    /// What a rule reads and compiles to; `None` if it was refused, does not apply or is a correlation.
-    pub fn explain(&self, rule: usize) -> Option<String> {
-        let at = self.tables.rules.iter().position(|compiled| compiled.rule as usize == rule)?;
-        let mut used = Vec::new();
-        self.tables.program.predicates(self.tables.rules[at].node, &mut used);
-        used.sort_unstable();
-        used.dedup();
-        let mut fields: Vec<&str> = used.iter().map(|predicate| self.field_name(*predicate)).collect();
-        fields.sort_unstable();
-        fields.dedup();
-        let mut out = format!("reads: {}\npredicates:\n", fields.join(", "));
-        for predicate in &used {
-            let shared = self.tables.predicates[*predicate as usize].uses;
-            let _ = writeln!(out, "  {} (rules that share it: {shared})", self.show(*predicate));
-        }
-        match self.routes.access[at].as_slice() {
-            [] => out.push_str("access: none, evaluated on every event of its kind\n"),
-            access => {
-                out.push_str("access: evaluated only if one of these holds\n");
-                for predicate in access {
-                    let _ = writeln!(out, "  {}", self.show(*predicate));
-                }
-            }
-        }
-        Some(out)
-    }
-
-    fn field_name(&self, predicate: u32) -> &str {
-        let slot = self.tables.predicates[predicate as usize].slot;
-        self.tables.slots[slot as usize].field.as_ref().map_or("(keywords)", FieldRef::name)
-    }
-
-    fn show(&self, predicate: u32) -> String {
-        format!("{} {}", self.field_name(predicate), self.tables.predicates[predicate as usize].text)
     }
 }
 

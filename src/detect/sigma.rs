@@ -21,6 +21,7 @@ mod text;
 mod value;
 pub(in crate::detect) mod yaml;
 
+pub(in crate::detect) use alias::stands_for;
 pub use diagnostic::{Diagnostic, Severity};
 pub use lint::lint;
 pub use text::TIMESPAN_MAX;

@@ -112,7 +112,8 @@ pub(super) fn condition(of: &Detection) -> String {
     condition_of(&of.condition, &|at| of.selections.get(at).map_or_else(String::new, |(name, _)| name.clone()))
 }
 
-fn condition_of(of: &Condition, name: &dyn Fn(usize) -> String) -> String {
+/// A condition over what these names are for.
+pub(super) fn condition_of(of: &Condition, name: &dyn Fn(usize) -> String) -> String {
     let list = |of: &[Condition], between: &str| of.iter().map(|inner| within(inner, name)).collect::<Vec<_>>().join(between);
     match of {
         Condition::Selection(at) => name(*at),

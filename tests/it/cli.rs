@@ -55,7 +55,8 @@ fn rules() {
     let dir = tempfile::tempdir().unwrap();
     check(&["rules", "test"], dir.path(), 0, "", " 0 failed");
     check(&["rules", "list"], dir.path(), 0, "Who ran that shell", "rules");
-    check(&["rules", "explain", "shell-story"], dir.path(), 0, "", "");
+    check(&["rules", "explain", "shell-story"], dir.path(), 0, "temporal_ordered within 900 s: every one of them", "");
+    check(&["rules", "explain", "exec-into-pod", "--output", "json"], dir.path(), 0, "\"asked\":\"indexed\"", "");
     check(&["rules", "explain", "no-such-rule"], dir.path(), 2, "", "rules list");
     std::fs::write(
         dir.path().join("bad.yml"),

@@ -216,8 +216,8 @@ fn rules_that_cannot_run_are_listed() {
             "6: it refers to `me`, which does not come before it"
         ]
     );
-    assert!(engine.explain(1).contains("EventCount over 60 s of\n  a by cluster\n  Gte 2\n"));
-    assert!(engine.explain(2).contains("not run: "));
+    assert!(engine.explain(1).unwrap().to_string().contains("event_count within 60 s: >= 2\n  title of a (a)\n"));
+    assert!(engine.explain(2).unwrap().to_string().contains("not run: "));
 }
 
 #[test]

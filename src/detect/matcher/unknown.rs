@@ -20,7 +20,7 @@ static STAGE: LazyLock<Path> = LazyLock::new(|| Path::of(["stage"]));
 const WRITES: [&str; 3] = ["create", "update", "patch"];
 
 /// Which bodies: bits.
-const REQUEST: u8 = 1;
+pub(super) const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 
 /// What an event lacks.
@@ -50,7 +50,7 @@ pub(super) struct Unknown {
 }
 
 /// The bodies that a field is read from.
-fn bodies_of(field: &FieldRef) -> u8 {
+pub(super) fn bodies_of(field: &FieldRef) -> u8 {
     match field {
         FieldRef::Fact(field) if field.name().starts_with("pod.") || field.name().starts_with("rbac.") => REQUEST,
         FieldRef::Fact(_) => 0,

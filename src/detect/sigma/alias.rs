@@ -31,6 +31,11 @@ const NAMES: [Name; 8] = [
     },
 ];
 
+/// The made-up name that leads to this field, whatever its values.
+pub(in crate::detect) fn stands_for(field: &str) -> Option<&'static str> {
+    NAMES.iter().find(|alias| alias.field == field && alias.values.is_empty()).map(|alias| alias.written)
+}
+
 /// A value that a field never has, and the one it has instead.
 struct Value {
     fields: [&'static str; 2],
