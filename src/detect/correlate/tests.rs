@@ -257,6 +257,6 @@ fn a_condition_over_rules_is_explained() {
         let any = Condition::Or(vec![Condition::Selection(0), Condition::Selection(2)]);
         body.condition = Some(Condition::And(vec![any, Condition::Not(Box::new(Condition::Selection(1)))]));
     }
-    let told = Engine::new(over(rule), EngineSettings::default()).explain(3);
-    assert!(told.contains("\n  ((r0 or r2) and not r1)\n"), "{told}");
+    let told = Engine::new(over(rule), EngineSettings::default()).explain(3).unwrap().to_string();
+    assert!(told.contains(": (`title of r0` or `title of r2`) and not `title of r1`\n"), "{told}");
 }
