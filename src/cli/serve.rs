@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::ServeArgs;
@@ -21,7 +22,11 @@ pub(super) fn run(args: &ServeArgs, log_format: Option<super::args::LogFormat>, 
     service::block_on(async move {
         let settings = Box::new(move || service::config(path.as_deref()).map(|config| config.detect));
         let served = serve::open(&config, &Clock::System, settings, None).await?;
-        tokio::spawn(reload_when_told(Arc::clone(&served.reloader)));
+        // Heard from here on: until it is, a hangup ends the process.
+        match signal(SignalKind::hangup()) {
+            Ok(hangup) => drop(tokio::spawn(reload_when_told(hangup, Arc::clone(&served.reloader)))),
+            Err(error) => tracing::error!(%error, "cannot hear SIGHUP"),
+        }
         let scheme = if served.is_tls { "https" } else { "http" };
         tracing::info!(url = %format!("{scheme}://{}", served.address), data = %config.store.path.display(), "serving");
         if !served.is_tls && !served.address.ip().is_loopback() {
@@ -33,11 +38,7 @@ pub(super) fn run(args: &ServeArgs, log_format: Option<super::args::LogFormat>, 
 }
 
 /// Reads the rules anew with every SIGHUP. What comes of it is logged.
-async fn reload_when_told(reloader: Arc<Reloader>) {
-    let mut hangup = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return tracing::error!(%error, "cannot hear SIGHUP"),
-    };
+async fn reload_when_told(mut hangup: Signal, reloader: Arc<Reloader>) {
     while hangup.recv().await.is_some() {
         // It has been logged.
         let _ = reloader.reload().await;
