@@ -2,12 +2,17 @@
 //! contender has its turn, and ratios within each round.
 //!
 //! `cargo run --release --manifest-path tests/bench/peers/Cargo.toml -- RULES.yml... CORPUS.ndjson [--alone] [EVENTS]` with each
-//! file of rules; `--alone` leaves the peer out. `--correlations` runs the workloads of correlations instead.
+//! file of rules; `--alone` leaves the peer out. `--correlations` runs the workloads of correlations instead. `--differences FOLDER [EVENTS-A-RULE]` compares
+//! match sets over events made from each rule, `--differences-of CORPUS RULES [EVENTS]` over a corpus; what nothing explains makes the exit code 1.
 
 mod correlating;
 mod differing;
+mod explained;
 mod making;
 mod matching;
+mod reading;
+mod straying;
+mod values;
 
 use std::hint::black_box;
 
@@ -74,10 +79,17 @@ fn main() {
     if flags.iter().any(|flag| flag == "--correlations") {
         return correlating::run(is_alone);
     }
-    if flags.iter().any(|flag| flag == "--differences") {
-        let Some(folder) = arguments.first() else { return eprintln!("usage: bartizan-peers --differences FOLDER [EVENTS-A-RULE]") };
-        let per_rule = arguments.get(1).and_then(|events| events.parse().ok()).unwrap_or(3);
-        let unexplained = differing::run(folder, per_rule);
+    let number = |at: usize, default: usize| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
+    let unexplained = match (flags.iter().find(|flag| flag.starts_with("--differences")).map(String::as_str), arguments.as_slice()) {
+        (Some("--differences"), [folder, ..]) => Some(differing::run(folder, number(1, 3))),
+        (Some("--differences-of"), [corpus, rules, ..]) => Some(differing::run_of(corpus, rules, number(2, 2_000))),
+        (Some(_), _) => {
+            eprintln!("usage: bartizan-peers --differences FOLDER [EVENTS-A-RULE] | --differences-of CORPUS RULES [EVENTS]");
+            std::process::exit(2);
+        }
+        (None, _) => None,
+    };
+    if let Some(unexplained) = unexplained {
         std::process::exit(i32::from(unexplained > 0));
     }
     let Some(corpus) = rest.first() else {

@@ -7,6 +7,8 @@ use bartizan::model::FieldRef;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::{Map, Value};
 
+use super::straying::{self, Shape};
+
 /// Pseudo-random numbers: the same events on every run.
 pub struct Dice(pub u64);
 
@@ -19,11 +21,11 @@ impl Dice {
         ((state ^ state >> 31) % end.max(1) as u64) as usize
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    fn junk(&mut self) -> String {
+    pub fn junk(&mut self) -> String {
         let letters: Vec<char> = "abcXYZ019-/\\ .:é".chars().collect();
         (0..self.below(4)).map(|_| letters[self.below(letters.len())]).collect()
     }
@@ -32,7 +34,7 @@ impl Dice {
 /// Fields of an event that is being made, by name.
 pub type Fields = BTreeMap<String, Value>;
 
-/// Fields that satisfy the rule's condition, as far as that is easily done; one in three then loses something.
+/// Fields that satisfy the rule's condition, as far as that is easily done; one in three then loses something, and one in two has odd values.
 pub fn fields(detection: &Detection, dice: &mut Dice) -> Fields {
     let mut fields = Fields::new();
     satisfy(&detection.condition, detection, dice, &mut fields);
@@ -45,6 +47,9 @@ pub fn fields(detection: &Detection, dice: &mut Dice) -> Fields {
                 _ => drop(fields.insert(name.clone(), Value::Null)),
             }
         }
+    }
+    if dice.chance(50) {
+        straying::fields(&mut fields, dice);
     }
     fields
 }
@@ -77,6 +82,10 @@ fn select(selection: &Selection, dice: &mut Dice, to: &mut Fields) {
         }
         Selection::Keywords { words, all } => {
             let words: Vec<String> = words.iter().map(|word| text(word, false, dice)).collect();
+            if *all && dice.chance(50) {
+                words.iter().enumerate().for_each(|(at, word)| drop(to.insert(format!("message{at}"), Value::from(word.as_str()))));
+                return;
+            }
             let value = if *all { words.join(" ") } else { words.get(dice.below(words.len())).cloned().unwrap_or_default() };
             to.insert("message".to_owned(), Value::from(format!("{}{value}{}", dice.junk(), dice.junk())));
         }
@@ -203,26 +212,16 @@ fn sample_of(hir: &Hir, dice: &mut Dice, to: &mut String) {
     }
 }
 
-/// The event as JSON: one in two has names with dots as objects within objects.
+/// The event as JSON, in one of the shapes that names with dots may take; one in twenty has a field in two of them.
 pub fn json(fields: &Fields, dice: &mut Dice) -> Value {
     let mut object = Map::new();
-    let is_nested = dice.chance(50);
+    let shape = Shape::any(dice);
     for (name, value) in fields {
-        if is_nested { nest(&mut object, name, value) } else { drop(object.insert(name.clone(), value.clone())) }
+        shape.put(&mut object, name, value, dice);
+        if dice.chance(5) {
+            let junk = Value::from(dice.junk());
+            Shape::any(dice).put(&mut object, name, &junk, dice);
+        }
     }
     Value::Object(object)
-}
-
-fn nest(object: &mut Map<String, Value>, name: &str, value: &Value) {
-    match name.split_once('.') {
-        Some((head, tail)) => {
-            let inner = object.entry(head.to_owned()).or_insert_with(|| Value::Object(Map::new()));
-            match inner {
-                Value::Object(inner) => nest(inner, tail, value),
-                // The name of one field is the start of another's.
-                _ => drop(object.insert(name.to_owned(), value.clone())),
-            }
-        }
-        None => drop(object.insert(name.to_owned(), value.clone())),
-    }
 }
