@@ -2,15 +2,16 @@
 
 use super::rule::{Part, Pattern, Place};
 
-/// The folded form of a character. Folding knows no context, so a part of a folded text is the folded part.
-fn fold_char(c: char) -> impl Iterator<Item = char> {
-    // Two letters whose capital is that of another letter: `(?i)s` matches the long s, so folding has to.
-    let c = match c {
+/// The folded form of a character: one character, so that `?` stands for one. Folding knows no context, so a part of a folded text is the folded part.
+fn fold_char(c: char) -> char {
+    match c {
+        // Two letters whose capital is that of another letter: `(?i)s` matches the long s, so folding has to.
         'ſ' => 's',
         'ς' => 'σ',
-        c => c,
-    };
-    c.to_lowercase()
+        // The only letter whose small form is two characters; Unicode's simple folding leaves it as it is.
+        'İ' => 'İ',
+        c => c.to_lowercase().next().unwrap_or(c),
+    }
 }
 
 /// Appends the text in lower case.
@@ -22,7 +23,7 @@ pub(super) fn fold_into(text: &str, to: &mut String) {
             added.make_ascii_lowercase();
         }
     } else {
-        to.extend(text.chars().flat_map(fold_char));
+        to.extend(text.chars().map(fold_char));
     }
 }
 

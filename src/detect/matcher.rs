@@ -16,6 +16,8 @@ mod explain;
 mod necessary;
 mod needles;
 mod paths;
+#[cfg(any(test, fuzzing))]
+pub mod plain;
 mod program;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //!
 //! The rows are those of a table by which other engines have been measured, so that what is said of this one can be compared.
 
+mod differences;
 mod fields;
 mod modifiers;
 mod naive;

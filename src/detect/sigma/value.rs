@@ -22,7 +22,7 @@ const REGEX_BYTES_MAX: usize = 1 << 10;
 const REGEX_COMPILED_BYTES_MAX: usize = 4 << 20;
 const REGEX_STATES_BYTES_MAX: usize = 8 << 20;
 
-/// Whole numbers up to here are exact as floats; longer ones are compared as text.
+/// Whole numbers below this are exact as floats, and no other rounds to them; longer ones are compared as text.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Reads text with wildcards: `*` and `?`, which a backslash makes literal; a backslash is literal before anything else, and two are one.
@@ -155,7 +155,7 @@ fn text(scope: &mut Scope<'_>, node: &Node, modifiers: &Modifiers) -> Option<Vec
     let is_changed = modifiers.place != Place::Whole || modifiers.windash || modifiers.base64.is_some() || modifiers.expand;
     match &node.value {
         Yaml::Null if !is_changed => return Some(vec![Test::Null]),
-        Yaml::Number(_, value) if !is_changed && (value.fract() != 0.0 || value.abs() <= EXACT_MAX) => {
+        Yaml::Number(_, value) if !is_changed && (value.fract() != 0.0 || value.abs() < EXACT_MAX) => {
             return Some(vec![Test::Number { op: Comparison::Eq, value: *value }]);
         }
         _ => {}

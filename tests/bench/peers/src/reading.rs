@@ -230,7 +230,7 @@ impl Reading<'_> {
             SigmaValue::Null if self.is_theirs(Quirk::NullInList) => found.is_empty() || matches!(found, [Value::Null]),
             SigmaValue::Null => found.is_empty() || flat.iter().any(|value| value.is_null()),
             SigmaValue::Bool(wanted) if self.is_theirs(Quirk::BooleanWords) => any(&|value| values::as_bool(value) == Some(*wanted)),
-            SigmaValue::Integer(number) if !is_placed && (number.unsigned_abs() <= 1 << 53 || self.is_theirs(Quirk::LongNumbers)) => {
+            SigmaValue::Integer(number) if !is_placed && (number.unsigned_abs() < 1 << 53 || self.is_theirs(Quirk::LongNumbers)) => {
                 any(&|value| self.number(value).is_some_and(|found| (found - *number as f64).abs() < f64::EPSILON))
             }
             SigmaValue::Float(number) if !is_placed => any(&|value| self.number(value).is_some_and(|found| (found - number).abs() < f64::EPSILON)),
