@@ -1,9 +1,12 @@
 //! The tests beside a rule (`<rule>.test.yml`, CONTRACTS 2): events, when they happen, and what must come of it.
 
+mod part;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+
+pub use self::part::{Part, part};
 
 use super::sigma::yaml::{self, CASES_BYTES_MAX, Entry, Node, Yaml};
 use crate::model::{Duration, Kind, Level, Timestamp, write_json_string};

@@ -9,6 +9,8 @@ mod build;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod matched;
+#[cfg(test)]
 mod restart;
 mod state;
 

@@ -3,6 +3,7 @@
 //! The pieces of a rule are rules themselves (`outline`), and one matcher over all of them answers for each event, so a piece holds here
 //! exactly when it does in the engine. Nothing of this runs in a service.
 
+mod events;
 mod names;
 mod outline;
 mod problems;
@@ -12,6 +13,7 @@ mod told;
 
 use std::sync::Arc;
 
+pub use self::events::tell;
 use self::names::Names;
 use self::outline::Outline;
 pub use self::problems::Tally;

@@ -67,6 +67,57 @@ fn rules() {
 }
 
 #[test]
+fn rules_are_tested_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let step = "title: Exec\nid: 6f1d9c1e-0000-4000-8000-000000000001\nname: exec\nlevel: low\nlogsource: {product: kubernetes, service: audit}\ndetection:\n  selection: {verb: get, objectRef.subresource: exec}\n  condition: selection\n";
+    let burst = "title: Burst\nid: 6f1d9c1e-0000-4000-8000-000000000002\nlevel: high\ncorrelation:\n  type: event_count\n  rules: [exec]\n  group-by: [user.username]\n  timespan: 1m\n  condition: {gte: 2}\nbartizan: {title: \"{user.username} again\"}\n";
+    let exec = |user: &str| format!("{{verb: get, user: {{username: {user}}}, objectRef: {{resource: pods, subresource: exec}}}}");
+    let tests = |events: &[String], at: &str, expect: &str| {
+        format!("tests:\n  - name: one\n    events: [{}]\n    at: [{at}]\n    expect: {expect}\n", events.join(", "))
+    };
+    file("step.yml", step);
+    file("burst.yml", burst);
+    // What only a correlation of another file refers to has tests of its own.
+    file("step.test.yml", &tests(&[exec("a")], "+0s", "{alerts: 1, level: low}"));
+    file(
+        "burst.test.yml",
+        &tests(&[exec("a"), exec("a")], "+0s, +59s", "{alerts: 1, count: 2, level: high, title: a again, group: {user.username: a}}"),
+    );
+    check(&["rules", "test", "."], dir.path(), 0, "", "2 tests passed, 0 failed; 0 of 2 files have none");
+    check(&["rules", "test", "step.test.yml"], dir.path(), 0, "", "1 tests passed, 0 failed");
+    check(&["rules", "test", "--output", "json", "."], dir.path(), 0, "\"passed\":true", "");
+    // Alone it refers to nothing.
+    check(&["rules", "test", "burst.yml"], dir.path(), 1, "no rule has the id or name `exec`", "");
+    // Too far apart, of two people, and not what it looks for.
+    for (events, at, why) in [
+        (vec![exec("a"), exec("a")], "+0s, +60s", "event 1 matches `Exec`, for `Burst` in the group user.username=a"),
+        (vec![exec("a"), exec("b")], "+0s, +1s", "event 2 matches `Exec`, for `Burst` in the group user.username=b"),
+        (vec![exec("a"), "{verb: list}".to_owned()], "+0s, +1s", "event 2 does not match `Exec`: `selection`: verb is \"get\": it is \"list\""),
+    ] {
+        file("burst.test.yml", &tests(&events, at, "hit"));
+        check(&["rules", "test", "."], dir.path(), 1, why, "1 tests passed, 1 failed");
+    }
+    file("burst.test.yml", &tests(&[exec("a"), exec("a")], "+0s, +1s", "miss"));
+    check(&["rules", "test", "."], dir.path(), 1, "`selection`: objectRef.subresource is \"exec\"", "1 failed");
+    for (expect, problem) in [
+        ("{alerts: 2}", "expected 2 alerts, got 1"),
+        ("{count: 3}", "expected a count of 3, got 2"),
+        ("{title: x}", "expected the title `x`, got `a again`"),
+        ("{level: low}", "expected level low, got high"),
+        ("{group: {user.username: b}}", "expected group user.username=b"),
+    ] {
+        file("burst.test.yml", &tests(&[exec("a"), exec("a")], "+0s, +1s", expect));
+        check(&["rules", "test", "."], dir.path(), 1, problem, "1 failed");
+    }
+    // Events from a file, with the times that they have.
+    file("events.json", EXEC);
+    file("step.test.yml", "tests:\n  - name: recorded\n    events: [{file: events.json}]\n    expect: {alerts: 1, count: 1}\n");
+    file("burst.test.yml", "tests: []\n");
+    check(&["rules", "test", "."], dir.path(), 0, "", "1 tests passed, 0 failed");
+}
+
+#[test]
 fn rules_held_against_logs() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();

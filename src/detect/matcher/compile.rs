@@ -100,15 +100,15 @@ impl Builder {
             LogSource::Kind(kind) => 1 << *kind as u16,
             LogSource::NotApplicable(_) => return Ok(()),
         };
-        let (node, mut evidence) = self.detection(detection)?;
+        let (node, evidence) = self.detection(detection)?;
         let mut nodes = vec![node];
         for filter in &detection.filters {
             nodes.push(self.filter(filter).map_err(|error| format!("filter `{}`: {error}", filter.id))?);
         }
         let node = self.tables.program.and(nodes);
         let positive = positive(detection);
-        let mut is_positive = positive.iter();
-        evidence.retain(|_| is_positive.next().copied().unwrap_or_default());
+        let is_positive = |at: &usize| positive.get(*at).copied().unwrap_or_default();
+        let evidence = evidence.into_iter().filter(|(at, _)| is_positive(at)).map(|(_, evidence)| evidence).collect();
         let mut used = Vec::new();
         self.tables.program.predicates(node, &mut used);
         used.sort_unstable();
@@ -120,14 +120,21 @@ impl Builder {
         Ok(())
     }
 
-    fn detection(&mut self, detection: &Detection) -> Result<(u32, Vec<Evidence>), String> {
-        let mut evidence = Vec::with_capacity(detection.selections.len());
-        for (name, selection) in &detection.selections {
-            let mut shown = Vec::new();
-            let node = self.selection(selection, &mut shown, 0).map_err(|error| format!("selection `{name}`: {error}"))?;
-            evidence.push(Evidence { name: Arc::from(name.as_str()), node, shown });
+    /// The node of a condition; and what is evidence of it, each with the index of its selection. Of a list of maps each map is evidence by itself.
+    fn detection(&mut self, detection: &Detection) -> Result<(u32, Vec<(usize, Evidence)>), String> {
+        let (mut evidence, mut nodes) = (Vec::with_capacity(detection.selections.len()), Vec::with_capacity(detection.selections.len()));
+        for (at, (name, selection)) in detection.selections.iter().enumerate() {
+            let alternatives = if let Selection::Any(of) = selection { of.as_slice() } else { std::slice::from_ref(selection) };
+            let name: Arc<str> = Arc::from(name.as_str());
+            let mut any = Vec::with_capacity(alternatives.len());
+            for alternative in alternatives {
+                let mut shown = Vec::new();
+                let node = self.selection(alternative, &mut shown, 0).map_err(|error| format!("selection `{name}`: {error}"))?;
+                any.push(node);
+                evidence.push((at, Evidence { name: Arc::clone(&name), node, shown }));
+            }
+            nodes.push(self.tables.program.or(any));
         }
-        let nodes: Vec<u32> = evidence.iter().map(|evidence| evidence.node).collect();
         Ok((self.condition(&detection.condition, &nodes, 0)?, evidence))
     }
 

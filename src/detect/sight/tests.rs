@@ -152,3 +152,20 @@ fn problems_are_told_as_diagnostics() {
     );
     assert_eq!(tally, Tally { matched: 1, blind: 2, never_held: 2, no_events: 0 });
 }
+
+#[test]
+fn events_are_told_of_one_by_one() {
+    let rules =
+        vec![simple("a", &["verb: get"]), correlation("count", CorrelationKind::EventCount, &[0], &["user.username"], 60, &[(Comparison::Gte, 2.0)])];
+    let mut events: Vec<_> = (0..).zip(EVENTS).map(|(at, json)| event("e", at, json)).collect();
+    events.push(event("e", 9, r#"{"verb":"get"}"#));
+    assert_eq!(
+        tell(&set(rules), &events),
+        [
+            "event 1 matches `title of a`, for `title of count` in the group user.username=alice",
+            "event 2 matches `title of a`, for `title of count` in the group user.username=bob",
+            r#"event 3 does not match `title of a`: `s0`: verb is "get": it is "list""#,
+            "event 4 matches `title of a`, for `title of count` in the group user.username=(missing: it does not count)",
+        ]
+    );
+}
