@@ -2,7 +2,7 @@
 //! contender has its turn, and ratios within each round.
 //!
 //! `cargo run --release --manifest-path tests/bench/peers/Cargo.toml -- RULES.yml... CORPUS.ndjson [--alone] [EVENTS]` with each
-//! file of rules; `--alone` leaves the peer out. `--correlations` runs the workloads of correlations instead. `--differences FOLDER [EVENTS-A-RULE]` compares
+//! file of rules; `--alone` leaves the peer out. `--correlations [ROUNDS [NAME]]` runs the workloads of correlations. `--differences FOLDER [EVENTS-A-RULE]` compares
 //! match sets over events made from each rule, `--differences-of CORPUS RULES [EVENTS]` over a corpus; what nothing explains makes the exit code 1.
 
 mod correlating;
@@ -16,10 +16,9 @@ mod values;
 
 use std::hint::black_box;
 
-/// CPU seconds of this thread so far, from `/proc`: neighbours do not count.
+/// CPU seconds of this thread so far: neighbours do not count.
 fn cpu_s() -> f64 {
-    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    schedstat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or_default() / 1e9
+    cpu_time::ThreadTime::now().as_duration().as_secs_f64()
 }
 
 /// Rounds of a race; each contender's rate is the median of its rounds.
@@ -77,7 +76,8 @@ fn main() {
     let is_alone = flags.iter().any(|flag| flag == "--alone");
     let (rules, rest): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|argument| argument.ends_with(".yml"));
     if flags.iter().any(|flag| flag == "--correlations") {
-        return correlating::run(is_alone);
+        let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+        return correlating::run(is_alone, rounds, arguments.get(1).map_or("", String::as_str));
     }
     let number = |at: usize, default: usize| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
     let unexplained = match (flags.iter().find(|flag| flag.starts_with("--differences")).map(String::as_str), arguments.as_slice()) {
