@@ -33,8 +33,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use siphasher::sip128::SipHasher13;
 
 use self::chain::Shown;
 use self::entry::{Entry, Values};
@@ -117,10 +117,10 @@ pub(crate) struct Correlator {
     pub(crate) rule: usize,
     /// The class of its horizons.
     class: usize,
-    /// By the key of the group.
-    index: HashTable<u32>,
-    hasher: RandomState,
-    groups: Vec<Option<(Box<[u8]>, Group)>>,
+    /// From the names of groups.
+    index: HashTable<(u128, u32)>,
+    hasher: SipHasher13,
+    groups: Vec<Option<Group>>,
     free: Vec<u32>,
     /// By place: clusters are judged each by its own sources.
     lanes: BTreeMap<u32, Lane>,
@@ -170,6 +170,17 @@ fn add_bytes(scratch: &mut Vec<u8>, bytes: &[u8]) {
     scratch.extend_from_slice(bytes);
 }
 
+/// A hasher under a key that is drawn.
+fn keyed() -> SipHasher13 {
+    let part = || std::hash::RandomState::new().hash_one(());
+    SipHasher13::new_with_keys(part(), part())
+}
+
+/// Where a name stands in a table: it is a hash already.
+fn table_hash(name: u128) -> u64 {
+    name as u64
+}
+
 /// What lies in the way of an event that matched.
 pub(crate) enum Admission {
     /// It is not counted, or was before.
@@ -191,7 +202,7 @@ impl Correlator {
             rule,
             class,
             index: HashTable::new(),
-            hasher: RandomState::default(),
+            hasher: keyed(),
             pending: Vec::new(),
             batch: Vec::new(),
             groups: Vec::new(),
@@ -260,27 +271,30 @@ impl Correlator {
             return Admission::Ignored;
         }
         let Some(values) = plan.values(event) else { return Admission::Ignored };
-        if let Some(at) = self.find() {
-            let is_known =
-                matches!(self.groups.get(at as usize), Some(Some((_, group))) if group.knows(&self.plan, rule, event.act, (time, event.id)));
+        let name = self.name();
+        if let Some(at) = self.find(name) {
+            let is_known = matches!(self.groups.get(at as usize), Some(Some(group)) if group.knows(&self.plan, rule, event.act, (time, event.id)));
             return if is_known { Admission::Ignored } else { Admission::Counts { group: at, values } };
         }
         let Some(key) = self.group_key(event, rule) else { return Admission::Ignored };
-        let group = self.begin(Group::new(event.tenant.clone(), event.cluster.clone(), key, place), time);
+        let group = self.begin(name, Group::new(event.tenant.clone(), event.cluster.clone(), key, place), time);
         Admission::Counts { group, values }
     }
 
-    /// The group of the key that was written last.
-    fn find(&self) -> Option<u32> {
-        let is_it = |at: &u32| matches!(self.groups.get(*at as usize), Some(Some((key, _))) if **key == *self.scratch);
-        self.index.find(self.hasher.hash_one(self.scratch.as_slice()), is_it).copied()
+    /// The name of the group of the key that was written last. Nobody who chooses values can make two keys have one.
+    fn name(&self) -> u128 {
+        self.hasher.hash(&self.scratch).as_u128()
     }
 
-    /// Keeps a new group under the key that was written last.
-    fn begin(&mut self, mut group: Group, time: i64) -> u32 {
-        let gone = self.ghosts.as_ref().map_or(0, |ghosts| ghosts.recall(&self.scratch));
+    fn find(&self, name: u128) -> Option<u32> {
+        self.index.find(table_hash(name), |(known, _)| *known == name).map(|(_, at)| *at)
+    }
+
+    /// Keeps a new group under this name.
+    fn begin(&mut self, name: u128, mut group: Group, time: i64) -> u32 {
+        let gone = self.ghosts.as_ref().map_or(0, |ghosts| ghosts.recall(table_hash(name)));
+        group.name = name;
         group.ghosts = (gone > 0).then(|| Box::new((gone, time.saturating_add(self.plan.span))));
-        let key: Box<[u8]> = self.scratch.as_slice().into();
         let at = match self.free.pop() {
             Some(at) => at,
             None => {
@@ -288,23 +302,25 @@ impl Correlator {
                 u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
             }
         };
-        let Self { index, hasher, groups, .. } = self;
-        let hash = hasher.hash_one(&*key);
-        groups[at as usize] = Some((key, group));
-        index.insert_unique(hash, at, |at| groups[*at as usize].as_ref().map_or(0, |(key, _)| hasher.hash_one(&**key)));
+        self.groups[at as usize] = Some(group);
+        self.index.insert_unique(table_hash(name), (name, at), |(name, _)| table_hash(*name));
         self.queue(at, time);
         at
     }
 
     /// Adds an entry to the group that [`Correlator::admit`] named.
-    pub(crate) fn push(&mut self, group: u32, entry: Entry) {
-        self.touch(group);
-        self.pending.push((group, entry));
+    pub(crate) fn push(&mut self, at: u32, entry: Entry) {
+        self.touch(at);
+        let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
+        match group.push(&self.plan, &self.plan.header.id, entry) {
+            Some(entry) => self.pending.push((at, entry)),
+            None => self.entries += 1,
+        }
     }
 
     /// The group is to be looked at when the batch ends.
     fn touch(&mut self, at: u32) {
-        if let Some(Some((_, found))) = self.groups.get_mut(at as usize)
+        if let Some(Some(found)) = self.groups.get_mut(at as usize)
             && !std::mem::replace(&mut found.is_dirty, true)
         {
             self.dirty.push(at);
@@ -320,7 +336,7 @@ impl Correlator {
         let mut waiting = pending.drain(..).peekable();
         for at in dirty.drain(..) {
             self.batch.extend(std::iter::from_fn(|| waiting.next_if(|(group, _)| *group == at)).map(|(_, entry)| entry));
-            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else {
+            let Some(Some(group)) = self.groups.get_mut(at as usize) else {
                 self.batch.clear();
                 continue;
             };
@@ -369,7 +385,7 @@ impl Correlator {
         for class in 0..CLASSES {
             let oldest = |lanes: &BTreeMap<u32, Lane>| lanes.get(&place).and_then(|lane| lane.queues[class].first().copied());
             while let Some((_, at)) = oldest(&self.lanes).filter(|(time, _)| *time < horizon) {
-                let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { break };
+                let Some(Some(group)) = self.groups.get_mut(at as usize) else { break };
                 let before = group.len();
                 let is_live = group.expire(&self.plan, horizon);
                 let newest = group.newest().max(horizon);
@@ -389,7 +405,7 @@ impl Correlator {
         while queue.peek().is_some_and(|Reverse((time, _))| *time <= judged) {
             let Some(Reverse((due, at))) = queue.pop() else { break };
             // A group that has gone left its time behind, and another may stand where it stood.
-            let Some((_, group)) = groups.get_mut(at as usize).and_then(Option::as_mut).filter(|(_, group)| group.place == place) else {
+            let Some(group) = groups.get_mut(at as usize).and_then(Option::as_mut).filter(|group| group.place == place) else {
                 continue;
             };
             if let Some(next) = group.close(plan, &plan.header.id, due, judged, out.as_deref_mut()) {
@@ -406,7 +422,7 @@ impl Correlator {
         }
         out.append(&mut self.parted);
         self.ask_all_later();
-        for (_, group) in self.groups.iter_mut().flatten() {
+        for group in self.groups.iter_mut().flatten() {
             group.show_all(&self.plan, out);
         }
     }

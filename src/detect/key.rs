@@ -1,7 +1,9 @@
 //! The key under which values are counted.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use siphasher::sip::SipHasher13;
 
 /// Hashes values of `value_count`, so that nobody who chooses values can make two of them count as one. It stays the same as long as
 /// hashes that it made are kept: it is written beside them.
@@ -27,12 +29,11 @@ impl ValueKey {
 
     /// The hash of a value that comes after others of this hash.
     pub(super) fn hash(&self, so_far: u64, text: &str) -> u64 {
-        let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        hasher.update(&so_far.to_le_bytes());
-        hasher.update(text.as_bytes());
-        let mut first = [0; 8];
-        hasher.finalize_xof().fill(&mut first);
-        u64::from_le_bytes(first)
+        let [first, second, ..] = self.0.as_chunks().0 else { return 0 };
+        let mut hasher = SipHasher13::new_with_keys(u64::from_le_bytes(*first), u64::from_le_bytes(*second));
+        hasher.write_u64(so_far);
+        hasher.write(text.as_bytes());
+        hasher.finish()
     }
 }
 

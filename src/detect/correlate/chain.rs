@@ -136,12 +136,13 @@ impl Correlator {
         let counts = plan.group_of_alert(&finding.cluster, &finding.group, rule, &mut |name, value| super::add_to_key(scratch, name, value));
         let Some(values) = plan.values_of_alert(&finding.cluster, &finding.group, rule).filter(|_| counts) else { return };
         let is_gone = finding.superseded_by.is_some();
-        let at = match self.find() {
+        let name = self.name();
+        let at = match self.find(name) {
             Some(at) => at,
             None if is_gone => return,
             None => {
                 let Some(key) = self.group_over(&finding.cluster, &finding.group, rule) else { return };
-                self.begin(Group::new(finding.tenant.clone(), finding.cluster.clone(), key, *place), *anchor)
+                self.begin(name, Group::new(finding.tenant.clone(), finding.cluster.clone(), key, *place), *anchor)
             }
         };
         let act = ActId(finding.id.0);
@@ -150,7 +151,7 @@ impl Correlator {
             let id = EventId(finding.id.0);
             Entry { time: *anchor, id, act, rule, is_late, is_clamped, is_end: false, values, witness: Arc::new(Witness::of_alert(finding, content)) }
         });
-        let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { return };
+        let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
         let told = Group::act_of(&self.plan, rule, act);
         self.pending.retain(|(of, entry)| *of != at || Group::act_of(&self.plan, entry.rule, entry.act) != told);
         group.extra.get_or_insert_default().removed.push(told);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::{Deref, Index, IndexMut};
 
 use super::entry::Entry;
+use crate::model::ActId;
 
 /// Sorted by [`Entry::key`]. Read as a list; changed by what keeps the sum of bytes right.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub(crate) struct Entries {
     list: VecDeque<Entry>,
     /// What entries point to, in bytes, about.
     beyond: usize,
+    /// A bit for each act that came, by its first byte.
+    acts: u64,
 }
 
 impl Deref for Entries {
@@ -35,11 +38,22 @@ impl IndexMut<usize> for Entries {
 
 impl From<Vec<Entry>> for Entries {
     fn from(list: Vec<Entry>) -> Self {
-        Self { beyond: list.iter().map(Entry::beyond).sum(), list: list.into() }
+        let acts = list.iter().fold(0, |acts, entry| acts | act_bit(&entry.act));
+        Self { beyond: list.iter().map(Entry::beyond).sum(), acts, list: list.into() }
     }
 }
 
+/// Ids of acts are hashes, so their bytes are evenly spread.
+fn act_bit(act: &ActId) -> u64 {
+    1 << (act.0[0] & 63)
+}
+
 impl Entries {
+    /// False: there is no entry of this act.
+    pub(super) fn may_have(&self, act: &ActId) -> bool {
+        self.acts & act_bit(act) != 0
+    }
+
     /// What they take, in bytes, about.
     pub(super) fn bytes(&self) -> usize {
         self.list.capacity() * size_of::<Entry>() + self.beyond
@@ -56,12 +70,14 @@ impl Entries {
     pub(super) fn push_back(&mut self, entry: Entry) {
         self.grow();
         self.beyond += entry.beyond();
+        self.acts |= act_bit(&entry.act);
         self.list.push_back(entry);
     }
 
     pub(super) fn insert(&mut self, at: usize, entry: Entry) {
         self.grow();
         self.beyond += entry.beyond();
+        self.acts |= act_bit(&entry.act);
         self.list.insert(at, entry);
     }
 

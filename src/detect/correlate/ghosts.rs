@@ -7,10 +7,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
-
 /// Counters that one group is looked up in.
 const WAYS: usize = 4;
 /// Bytes of one table of counters, at least and at most.
@@ -24,7 +20,6 @@ pub(super) struct Ghosts {
     tables: [Box<[u8]>; 2],
     /// When the current one was begun, in nanoseconds; `i64::MIN` before the first.
     since: i64,
-    hasher: RandomState,
 }
 
 impl Ghosts {
@@ -33,7 +28,7 @@ impl Ghosts {
         let size = (bytes / 2).clamp(TABLE_BYTES_MIN, TABLE_BYTES_MAX);
         let size = if size.is_power_of_two() { size } else { size.next_power_of_two() / 2 };
         let table = || vec![0; size].into_boxed_slice();
-        Self { tables: [table(), table()], since: i64::MIN, hasher: RandomState::default() }
+        Self { tables: [table(), table()], since: i64::MIN }
     }
 
     /// What it takes, in bytes.
@@ -53,16 +48,15 @@ impl Ghosts {
         }
     }
 
-    fn places(&self, key: &[u8]) -> [usize; WAYS] {
-        let hash = self.hasher.hash_one(key);
+    fn places(&self, hash: u64) -> [usize; WAYS] {
         let mask = self.tables[0].len() - 1;
         let (one, step) = (hash as usize, (hash >> 32) as usize | 1);
         std::array::from_fn(|way| one.wrapping_add(step.wrapping_mul(way)) & mask)
     }
 
-    /// A group with this key went, and so many entries with it.
-    pub(super) fn remember(&mut self, key: &[u8], entries: usize) {
-        let places = self.places(key);
+    /// A group with a key of this hash went, and so many entries with it.
+    pub(super) fn remember(&mut self, hash: u64, entries: usize) {
+        let places = self.places(hash);
         let table = &mut self.tables[0];
         let known = places.iter().map(|place| table[*place]).min().unwrap_or_default();
         let now = known.saturating_add(u8::try_from(entries).unwrap_or(u8::MAX));
@@ -71,9 +65,9 @@ impl Ghosts {
         }
     }
 
-    /// How many entries of a group with this key are gone, at most.
-    pub(super) fn recall(&self, key: &[u8]) -> usize {
-        let places = self.places(key);
+    /// How many entries of a group with a key of this hash are gone, at most.
+    pub(super) fn recall(&self, hash: u64) -> usize {
+        let places = self.places(hash);
         let least = |table: &[u8]| places.iter().map(|place| usize::from(table[*place])).min().unwrap_or_default();
         self.tables.iter().map(|table| least(table)).sum()
     }

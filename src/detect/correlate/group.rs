@@ -56,6 +56,8 @@ pub(super) struct Group {
     pub(super) tenant: TenantId,
     pub(super) cluster: ClusterId,
     pub(super) key: GroupKey,
+    /// The keyed hash of all three, which is its name in the index.
+    pub(super) name: u128,
     /// The place of its cluster among the horizons.
     pub(super) place: u32,
     pub(super) entries: Entries,
@@ -70,6 +72,10 @@ pub(super) struct Group {
     /// Entries up to this time were dropped for a limit. What comes for it again must not count twice, so it does not count.
     pub(super) capped: i64,
     pub(super) is_dirty: bool,
+    /// Entries of this batch wait to be worked in.
+    has_pending: bool,
+    /// The first alert that entries of this batch have changed.
+    changed: Option<usize>,
     pub(super) queued: Option<Queued>,
     /// The bytes that it is counted for.
     pub(super) counted: u32,
@@ -85,6 +91,7 @@ impl Group {
             tenant,
             cluster,
             key,
+            name: 0,
             place,
             entries: Entries::default(),
             acts: None,
@@ -94,6 +101,8 @@ impl Group {
             floor: i64::MIN,
             capped: i64::MIN,
             is_dirty: false,
+            has_pending: false,
+            changed: None,
             queued: None,
             counted: 0,
             ghosts: None,
@@ -125,6 +134,7 @@ impl Group {
 
     fn find(&self, plan: &Plan, act: (u16, ActId)) -> Option<Key> {
         match &self.acts {
+            _ if !self.entries.may_have(&act.1) => None,
             Some(acts) => acts.get(&act).copied(),
             None => self.entries.iter().find(|entry| Self::act_of(plan, entry.rule, entry.act) == act).map(Entry::key),
         }
@@ -133,6 +143,25 @@ impl Group {
     /// Whether the group already has this act by this event or an earlier one, or may have had it.
     pub(super) fn knows(&self, plan: &Plan, rule: u16, act: ActId, key: (i64, crate::model::EventId)) -> bool {
         key.0 <= self.capped || self.find(plan, Self::act_of(plan, rule, act)).is_some_and(|known| (known.0, known.1) <= key)
+    }
+
+    /// Takes an entry in at once if it comes after all others, as most do; gives back what has to wait for the end of the batch.
+    pub(super) fn push(&mut self, plan: &Plan, rule_id: &str, entry: Entry) -> Option<Entry> {
+        let key = entry.key();
+        let is_last = self.entries.back().is_none_or(|last| last.key() < key);
+        if !is_last || self.has_pending || self.extra.is_some() || plan.is_closing() {
+            self.has_pending = true;
+            return Some(entry);
+        }
+        if let Some(acts) = &mut self.acts {
+            acts.insert(Self::act_of(plan, entry.rule, entry.act), key);
+        }
+        self.has_many |= entry.values.len() > 1;
+        self.entries.push_back(entry);
+        if let Some(alert) = self.append(plan, rule_id) {
+            self.changed = Some(self.changed.map_or(alert, |changed| changed.min(alert)));
+        }
+        None
     }
 
     /// Works in entries that have come. Returns how many the limit cost.
@@ -145,7 +174,8 @@ impl Group {
         out: Option<&mut Vec<Shown>>,
     ) -> u64 {
         let mut dirty = self.remove(plan);
-        let mut changed: Option<usize> = None;
+        let mut changed = self.changed.take();
+        self.has_pending = false;
         for entry in pending {
             let act = Self::act_of(plan, entry.rule, entry.act);
             let key = entry.key();

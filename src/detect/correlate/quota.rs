@@ -3,13 +3,11 @@
 //! Of all groups of a rule the one goes that got least far towards its bound, and of those the one that is idle longest: a flood of fresh keys pushes out
 //! itself. Groups stand in order of that at all times, so that one goes at the cost of a look-up, and no sweep is needed.
 
-use std::hash::BuildHasher;
-
 use super::chain::Shown;
 use super::ghosts::Ghosts;
 use super::group::{Anchored, Group};
 use super::plan::{Judged, Plan, PlanKind};
-use super::{Correlator, Limits};
+use super::{Correlator, Limits, table_hash};
 use crate::detect::recheck::Ask;
 use crate::model::{ClusterId, GroupKey, TenantId};
 
@@ -85,11 +83,11 @@ impl Group {
     }
 
     /// What it takes, in bytes, about.
-    fn bytes(&self, key: usize) -> usize {
+    fn bytes(&self) -> usize {
         let values: usize = self.key.iter().map(|(_, value)| 48 + value.as_ref().map_or(0, |value| value.len())).sum();
         let alerts = self.alerts.capacity() * size_of::<Anchored>() + self.alerts.iter().map(|alert| alert.summary.bytes()).sum::<usize>();
-        // Beside itself: its key, and its places in the index, the list of groups and the queues.
-        size_of::<Self>() + 96 + key + values + alerts + self.entries.bytes() + self.acts_bytes()
+        // Beside itself: its places in the index and the queues.
+        size_of::<Self>() + 96 + values + alerts + self.entries.bytes() + self.acts_bytes()
     }
 }
 
@@ -101,8 +99,8 @@ impl Correlator {
 
     /// Gives a group its place in the queues, by what it holds now.
     pub(super) fn queue(&mut self, at: u32, time: i64) {
-        let Some(Some((key, group))) = self.groups.get_mut(at as usize) else { return };
-        let bytes = u32::try_from(group.bytes(key.len())).unwrap_or(u32::MAX);
+        let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
+        let bytes = u32::try_from(group.bytes()).unwrap_or(u32::MAX);
         self.bytes = (self.bytes + bytes as usize).saturating_sub(std::mem::replace(&mut group.counted, bytes) as usize);
         let class = group.class(&self.plan);
         let before = group.queued.replace(Queued { class, time });
@@ -118,7 +116,7 @@ impl Correlator {
 
     /// A group has changed.
     pub(super) fn requeue(&mut self, at: u32) {
-        let Some(Some((_, group))) = self.groups.get(at as usize) else { return };
+        let Some(Some(group)) = self.groups.get(at as usize) else { return };
         // The time of a group that stays in its class is brought up to date when it comes to it.
         let time = match group.queued {
             Some(Queued { class, time }) if class == group.class(&self.plan) => time,
@@ -128,18 +126,18 @@ impl Correlator {
     }
 
     /// Takes a group out.
-    pub(super) fn remove(&mut self, at: u32) -> Option<(Box<[u8]>, Group)> {
-        let (key, group) = self.groups.get_mut(at as usize).and_then(Option::take)?;
+    pub(super) fn remove(&mut self, at: u32) -> Option<Group> {
+        let group = self.groups.get_mut(at as usize).and_then(Option::take)?;
         if let (Some(Queued { class, time }), Some(lane)) = (group.queued, self.lanes.get_mut(&group.place)) {
             lane.queues[usize::from(class)].remove(&(time, at));
         }
         self.bytes = self.bytes.saturating_sub(group.counted as usize);
         self.entries = self.entries.saturating_sub(group.len());
-        if let Ok(found) = self.index.find_entry(self.hasher.hash_one(&*key), |known| *known == at) {
+        if let Ok(found) = self.index.find_entry(table_hash(group.name), |(_, known)| *known == at) {
             found.remove();
         }
         self.free.push(at);
-        Some((key, group))
+        Some(group)
     }
 
     /// Lets groups go until there is room. What they have to tell that was not told goes to `out`, or waits for the end.
@@ -163,7 +161,7 @@ impl Correlator {
             loop {
                 let stalest = self.lanes.values().filter_map(|lane| lane.queues[class].first()).min().copied();
                 let Some((time, at)) = stalest else { break };
-                let newest = self.groups.get(at as usize).and_then(Option::as_ref).map_or(time, |(_, group)| group.newest());
+                let newest = self.groups.get(at as usize).and_then(Option::as_ref).map_or(time, Group::newest);
                 if newest <= time {
                     return Some(at);
                 }
@@ -176,10 +174,10 @@ impl Correlator {
     fn evict(&mut self, ghosts_bytes: usize, out: Option<&mut Vec<Shown>>) -> bool {
         let Some(victim) = self.next_to_go() else { return false };
         let is_finite = out.is_none();
-        if let Some(Some((_, group))) = self.groups.get_mut(victim as usize) {
+        if let Some(Some(group)) = self.groups.get_mut(victim as usize) {
             group.show_all(&self.plan, out.unwrap_or(&mut self.parted));
         }
-        let Some((key, group)) = self.remove(victim) else { return false };
+        let Some(group) = self.remove(victim) else { return false };
         self.losses.groups_evicted += 1;
         if self.plan.kind == PlanKind::Single {
             return true;
@@ -192,7 +190,7 @@ impl Correlator {
         if is_finite {
             ghosts.turn(group.newest(), self.plan.span);
         }
-        ghosts.remember(&key, group.progress(&self.plan).max(1));
+        ghosts.remember(table_hash(group.name), group.progress(&self.plan).max(1));
         true
     }
 
@@ -224,7 +222,7 @@ impl Correlator {
 
     /// A group that lost entries has got new ones: if the two together may meet its bound, the store is asked.
     pub(super) fn ask_for_ghosts(&mut self, at: u32) {
-        let Some(Some((_, group))) = self.groups.get(at as usize) else { return };
+        let Some(Some(group)) = self.groups.get(at as usize) else { return };
         let newest = group.newest();
         let ghosts = group.ghosts_by(newest);
         if ghosts == 0 || !group.alerts.is_empty() || !self.raises || group.progress(&self.plan) + ghosts < self.plan.least {

@@ -17,13 +17,13 @@ pub(crate) fn skip_group(whose: (TenantId, ClusterId, GroupKey), from: &mut Read
 impl Correlator {
     /// Tenant, cluster and values of a group that [`Correlator::admit`] named.
     pub(crate) fn whose(&self, group: u32) -> Option<(&TenantId, &ClusterId, &GroupKey)> {
-        let (_, group) = self.groups.get(group as usize)?.as_ref()?;
+        let group = self.groups.get(group as usize)?.as_ref()?;
         Some((&group.tenant, &group.cluster, &group.key))
     }
 
     /// Appends every group, as this rule's.
     pub(crate) fn write(&self, rule: usize, to: &mut Scribe) {
-        for (_, group) in self.groups.iter().flatten() {
+        for group in self.groups.iter().flatten() {
             to.group(rule, (&group.tenant, &group.cluster, &group.key));
             put_time(&mut to.to, group.queued.map_or(i64::MIN, |queued| queued.time));
             group.write(to);
@@ -39,14 +39,14 @@ impl Correlator {
     /// Reads a group. `None` if these bytes are none, or there is one of these values.
     pub(crate) fn read(&mut self, (tenant, cluster, key): (TenantId, ClusterId, GroupKey), place: u32, from: &mut Reading<'_>) -> Option<()> {
         self.index_key(&tenant, &cluster, &key);
-        if self.find().is_some() {
+        if self.find(self.name()).is_some() {
             return None;
         }
         let queued = from.from.time()?;
         let mut group = Group::read((tenant, cluster, key), Some(&self.plan), place, from)?;
         self.entries += group.len();
         let due = if self.plan.is_closing() { group.schedule(&self.plan) } else { None };
-        let at = self.begin(group, queued);
+        let at = self.begin(self.name(), group, queued);
         if let Some(due) = due {
             self.lanes.entry(place).or_default().due.push(Reverse((due, at)));
         }
@@ -59,11 +59,12 @@ impl Correlator {
             return;
         }
         self.index_key(&tenant, &cluster, &key);
-        let at = match self.find() {
+        let name = self.name();
+        let at = match self.find(name) {
             Some(at) => at,
             None => {
                 let group = Group::new(tenant, cluster, key, place);
-                self.begin(group, entry.time)
+                self.begin(name, group, entry.time)
             }
         };
         self.push(at, entry);
@@ -96,10 +97,10 @@ impl Correlator {
         std::mem::swap(&mut self.kept, &mut other.kept);
         std::mem::swap(&mut self.stands_on, &mut other.stands_on);
         // Of what waits for windows to close, only that is meant for a group which stands in that lane's place.
-        let before: Vec<Option<u32>> = self.groups.iter().map(|slot| slot.as_ref().map(|(_, group)| group.place)).collect();
+        let before: Vec<Option<u32>> = self.groups.iter().map(|slot| slot.as_ref().map(|group| group.place)).collect();
         let lanes = std::mem::take(&mut self.lanes);
         for at in (0..).take(self.groups.len()) {
-            let Some(Some((_, group))) = self.groups.get_mut(at as usize) else { continue };
+            let Some(Some(group)) = self.groups.get_mut(at as usize) else { continue };
             group.place = place(&group.tenant, &group.cluster);
             if let Some(queued) = group.queued.take() {
                 self.queue(at, queued.time);
@@ -109,7 +110,7 @@ impl Correlator {
             for item in lane.due {
                 let at = item.0.1 as usize;
                 let is_here = before.get(at).copied().flatten() == Some(old);
-                if let Some(Some((_, group))) = self.groups.get(at).filter(|_| is_here) {
+                if let Some(Some(group)) = self.groups.get(at).filter(|_| is_here) {
                     self.lanes.entry(group.place).or_default().due.push(item);
                 }
             }
