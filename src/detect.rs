@@ -10,6 +10,7 @@ mod correlate;
 pub mod engine;
 mod explain;
 mod fold;
+pub mod health;
 pub mod identity;
 mod journal;
 mod key;

@@ -16,6 +16,7 @@ mod publisher;
 mod read;
 mod recheck;
 mod view;
+mod vitals;
 mod work;
 
 pub use drop::{DropRule, Drops};

@@ -302,8 +302,14 @@ impl Flow {
     /// Closes what time alone closes.
     async fn advance(&mut self) -> Result<(), FlowError> {
         let now = self.clock.now();
-        let (findings, silences, view) = self.on_worker(move |worker| (worker.advance(now), worker.silences(now), worker.view())).await?;
-        self.view.send_replace(Arc::new(View { rechecks: self.answers.counts(), ..view }));
+        let rechecks = self.answers.counts();
+        let work = move |worker: &mut Worker| {
+            let mut findings = worker.advance(now);
+            findings.extend(worker.health(now, rechecks.1));
+            (findings, worker.silences(now), worker.view())
+        };
+        let (findings, silences, view) = self.on_worker(work).await?;
+        self.view.send_replace(Arc::new(View { rechecks, ..view }));
         self.publisher.publish(&findings).await?;
         for batch in silences {
             self.absorb(batch).await?;

@@ -16,6 +16,7 @@ use super::hearing::Hearing;
 use super::ledger::{Ledger, Outcome};
 use super::recheck::Job;
 use super::view::View;
+use super::vitals::Vitals;
 use crate::decode::{DecodeLimits, Decoded, Decoder, Stream, emitter_of_path};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
 use crate::detect::engine::Engine;
@@ -108,6 +109,7 @@ pub struct Worker {
     streams: BTreeMap<PartitionId, (Arc<Origin>, Kinds, Stream)>,
     heard: BTreeMap<SourceId, Heard>,
     hearing: Hearing,
+    vitals: Vitals,
     /// When what was heard last went to disk.
     remembered: Option<Timestamp>,
     rejects: Vec<(Arc<Origin>, Reject)>,
@@ -140,6 +142,7 @@ impl Worker {
             streams: BTreeMap::new(),
             heard: BTreeMap::new(),
             hearing: Hearing::default(),
+            vitals: Vitals::default(),
             remembered: None,
             rejects: Vec::new(),
         }
@@ -295,6 +298,9 @@ impl Worker {
     /// What the rules find in events that nobody has seen before.
     pub fn detect(&mut self, events: &[Event]) -> Vec<Finding> {
         self.hear(events);
+        if self.settings.tells_health {
+            self.vitals.look(events);
+        }
         let mut findings = Vec::new();
         self.matched.clear();
         let mut at = 0;
@@ -349,6 +355,14 @@ impl Worker {
         let mut findings = Vec::new();
         self.engine.advance(&watermarks, &mut findings);
         findings
+    }
+
+    /// Alerts of this program's own condition that have changed by now. `failed` is how many rechecks were given up.
+    pub(super) fn health(&mut self, now: Timestamp, failed: u64) -> Vec<Finding> {
+        if !self.settings.tells_health {
+            return Vec::new();
+        }
+        self.vitals.take(&self.engine.stats(), self.hearing.skews(), failed, now)
     }
 
     /// Takes out up to so many rechecks, with what it takes to answer them.

@@ -196,3 +196,27 @@ fn a_death_that_has_nothing_to_do_with_an_event_condemns_none() {
     assert_eq!(live(dir.path(), &batches, Some("/3\"")), (0, 0, vec![]), "it has been cleared, so this is a first death again");
     assert_eq!(live(dir.path(), &batches, None), (2, 20, vec![]));
 }
+
+#[test]
+fn the_services_own_condition_is_alerts_of_its_own() {
+    let at = |second: i64| Timestamp::from_seconds(second);
+    let (mut worker, _) = worker(Duration::seconds(0));
+    let show = |findings: Vec<Finding>| findings.iter().map(|finding| format!("{} x{}", finding.rule.id, finding.count)).collect::<Vec<_>>();
+    let speak = |worker: &mut Worker, number: i64, second: i64| {
+        let record = format!(
+            r#"{{"auditID":"same","verb":"get","requestURI":"/n{number}","stage":"ResponseComplete","requestReceivedTimestamp":"{0}","stageTimestamp":"{0}"}}"#,
+            at(second)
+        );
+        let events = worker.decode(&envelope(&record, "o", Form::Whole, Kinds::ALL)).events;
+        assert_eq!(events.len(), 1, "none is taken for another");
+        worker.detect(&events);
+    };
+    speak(&mut worker, 0, 0);
+    assert!(worker.health(at(10), 0).is_empty());
+    speak(&mut worker, 1, 1);
+    assert_eq!(show(worker.health(at(10), 0)), ["health:reused-audit-id x1"]);
+    speak(&mut worker, 2, 5_000);
+    assert_eq!(show(worker.health(at(10), 2)), ["health:reused-audit-id x2", "health:skewed-clock x1", "health:lost-rechecks x2"]);
+    assert!(worker.health(at(20), 2).is_empty());
+    assert_eq!(show(worker.health(at(30), 3)), ["health:lost-rechecks x3"]);
+}

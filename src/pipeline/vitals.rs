@@ -1,0 +1,51 @@
+//! The service's own condition, made alerts of: what it had to let go of, what it could not judge, whose clocks are wrong, who uses an Audit-ID twice.
+
+use std::collections::BTreeMap;
+
+use super::hearing::Skew;
+use crate::detect::engine::EngineStats;
+use crate::detect::health::{Health, Reuse, Subject};
+use crate::model::{Event, Finding, SourceId, Timestamp};
+
+/// What was counted up to the last look.
+#[derive(Debug, Default)]
+struct Known {
+    evicted: u64,
+    lost: u64,
+    skewed: BTreeMap<SourceId, u64>,
+}
+
+/// Counts since the start, and what is new in them.
+#[derive(Debug, Default)]
+pub(super) struct Vitals {
+    health: Health,
+    reuse: Reuse,
+    known: Known,
+}
+
+impl Vitals {
+    /// Looks at what came.
+    pub(super) fn look(&mut self, events: &[Event]) {
+        for event in events.iter().filter(|event| !event.wrapped.is_own) {
+            if let Some((tenant, cluster)) = self.reuse.look(event) {
+                let subject = Subject::ReusedAuditId(tenant.clone(), cluster.clone());
+                self.health.note(subject, 1, &[event.id], event.origin.received);
+            }
+        }
+    }
+
+    /// The alerts that have changed by now. `failed` is how many rechecks were given up.
+    pub(super) fn take(&mut self, stats: &EngineStats, skews: &BTreeMap<SourceId, Skew>, failed: u64, now: Timestamp) -> Vec<Finding> {
+        // An engine with new rules counts anew.
+        let more = |known: &mut u64, count: u64| count.saturating_sub(std::mem::replace(known, count));
+        let evicted = more(&mut self.known.evicted, stats.groups_evicted);
+        self.health.note(Subject::StatePressure, evicted, &[], now);
+        let lost = more(&mut self.known.lost, stats.rechecks_overflowed + failed);
+        self.health.note(Subject::LostRechecks, lost, &[], now);
+        for (source, skew) in skews {
+            let events = more(self.known.skewed.entry(source.clone()).or_default(), skew.events);
+            self.health.note(Subject::SkewedClock(source.clone()), events, &[], now);
+        }
+        self.health.take()
+    }
+}
