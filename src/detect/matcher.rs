@@ -175,7 +175,9 @@ impl Matcher {
             }
         }
         out.sort_unstable();
-        if let Some(lack) = self.unknown.lack(event) {
+        if self.events.is_multiple_of(self.unknown.weight)
+            && let Some(lack) = self.unknown.lack(event)
+        {
             self.count_unknown(event, lack);
         }
         if self.events >= self.learn_at {
@@ -183,7 +185,7 @@ impl Matcher {
         }
     }
 
-    /// Events for which a rule could not be decided, by index of the rule.
+    /// Events for which a rule could not be decided, by index of the rule; estimated from a part of them where many rules read bodies.
     pub fn unknown(&self) -> &[u64] {
         &self.unknown.counts
     }
@@ -199,7 +201,7 @@ impl Matcher {
             }
             let hides = |predicate: u32| unknown.hides(lack, tables, predicate, event);
             if tables.program.judge(rule.node, &mut Live::new(tables, scratch, event), &hides).is_none() {
-                unknown.counts[rule.rule as usize] += 1;
+                unknown.counts[rule.rule as usize] += unknown.weight;
             }
         }
     }

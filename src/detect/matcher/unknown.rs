@@ -23,6 +23,10 @@ const WRITES: [&str; 3] = ["create", "update", "patch"];
 pub(super) const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 
+/// Rules that read bodies up to which every event is judged. Where there are more, one event stands for several: nothing rare leads to a rule without
+/// its tests on bodies, so many would have to be judged.
+const JUDGED_MAX: usize = 128;
+
 /// What an event lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lack {
@@ -45,6 +49,8 @@ pub(super) struct Unknown {
     /// By compiled rule: the number of the event that last made it a candidate.
     seen: Vec<u64>,
     pub(super) candidates: Vec<u32>,
+    /// For how many events one stands that is judged.
+    pub(super) weight: u64,
     /// Events, by index of the rule in the set.
     pub(super) counts: Vec<u64>,
 }
@@ -84,18 +90,20 @@ impl Unknown {
         let cost = |predicate: u32| if is_body(predicate) { 2.0 * COST_HOPELESS } else { cost(predicate) };
         let mut per_predicate: Vec<Vec<u32>> = vec![Vec::new(); tables.predicates.len()];
         self.always.clear();
-        let mut used = Vec::new();
+        let (mut used, mut readers) = (Vec::new(), 0);
         for (at, rule) in (0_u32..).zip(&tables.rules) {
             used.clear();
             tables.program.predicates(rule.node, &mut used);
             if !used.iter().any(|predicate| is_body(*predicate)) {
                 continue;
             }
+            readers += 1;
             match access::rarest(&tables.program, rule.node, &cost).filter(|(cost, _)| *cost < COST_HOPELESS) {
                 Some((_, members)) => members.iter().for_each(|predicate| per_predicate[*predicate as usize].push(at)),
                 None => self.always.push(at),
             }
         }
+        self.weight = (readers / JUDGED_MAX).max(1).next_power_of_two() as u64;
         (self.starts, self.rules) = (vec![0], Vec::new());
         for rules in per_predicate {
             self.rules.extend(rules);
