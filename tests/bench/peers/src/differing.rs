@@ -16,6 +16,7 @@ use rsigma_parser::SigmaRule;
 use serde_json::Value;
 
 use super::explained::{self, CLASSES};
+use super::features;
 use super::making::{self, Dice};
 use super::matching::event;
 use super::reading::{Alias, Reading, Regexes};
@@ -26,6 +27,9 @@ const SHOWN_MAX: usize = 12;
 
 /// Characters shown of an event.
 const EVENT_CHARS_MAX: usize = 1_000;
+
+/// In the place of a folder: a rule for each feature.
+const FEATURES: &str = "features";
 
 const INDEX: &str = "the peer's index of candidates passes over a rule that its own evaluation matches";
 
@@ -77,9 +81,12 @@ struct Tally {
 }
 
 impl Both {
+    /// The rules of a file or folder, or those of [`features`].
     fn load(path: &str) -> Self {
-        let mut texts = Vec::new();
-        files(Path::new(path), &mut texts);
+        let mut texts = if path == FEATURES { features::rules() } else { Vec::new() };
+        if texts.is_empty() {
+            files(Path::new(path), &mut texts);
+        }
         let lists = bartizan::detect::pack::lists();
         let settings = sigma::Settings { any_logsource: true, lists: lists.clone(), ..sigma::Settings::default() };
         let (rules, notes) = sigma::parse(&texts, &settings);
@@ -107,7 +114,9 @@ impl Both {
             }
         }
         println!("{path}: {here} rules here, {there} there, {} of both", shared.len());
-        let facts = Field::ALL.iter().copied()
+        let facts = Field::ALL
+            .iter()
+            .copied()
             .filter(|field| texts.iter().any(|(_, text)| text.contains(field.name())) || notes.iter().any(|note| note.message.contains(field.name())))
             .collect();
         Self { rules, matcher, peer, parser: Parser::new(Limits::default()), shared, lists, facts, regexes: Regexes::default() }
@@ -142,16 +151,21 @@ impl Both {
         let is_meant = |id: &&str| self.shared.get(*id).is_some_and(applies);
         let ours: BTreeSet<&str> = found.iter().map(|rule| self.rules.rules[*rule as usize].header.id.as_str()).filter(is_meant).collect();
         let theirs = self.peer.evaluate(&JsonEvent::borrow(value));
-        let theirs: BTreeSet<&str> = theirs.iter().filter_map(|found| found.header.rule_id.as_deref()).filter_map(|id| self.shared.get_key_value(id)).map(|(id, _)| id.as_str()).filter(is_meant).collect();
+        let theirs: BTreeSet<&str> = theirs
+            .iter()
+            .filter_map(|found| found.header.rule_id.as_deref())
+            .filter_map(|id| self.shared.get_key_value(id))
+            .map(|(id, _)| id.as_str())
+            .filter(is_meant)
+            .collect();
         tally.events += 1;
         let mut ids: BTreeSet<&str> = ours.union(&theirs).copied().collect();
         tally.pairs += ids.len();
         ids.extend(of.filter(is_meant));
         for id in ids {
             let Some(shared) = self.shared.get(id) else { continue };
-            let reads = |quirks| {
-                Reading { quirks, event: value, aliases: &shared.aliases, lists: &self.lists, regexes: &self.regexes }.rule(&shared.theirs)
-            };
+            let reads =
+                |quirks| Reading { quirks, event: value, aliases: &shared.aliases, lists: &self.lists, regexes: &self.regexes }.rule(&shared.theirs);
             tally.read += 1;
             let (here, there) = (ours.contains(id), theirs.contains(id));
             if reads(Quirks::default()) != here {

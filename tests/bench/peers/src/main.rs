@@ -3,11 +3,13 @@
 //!
 //! `cargo run --release --manifest-path tests/bench/peers/Cargo.toml -- RULES.yml... CORPUS.ndjson [--alone] [EVENTS]` with each
 //! file of rules; `--alone` leaves the peer out. `--correlations [ROUNDS [NAME]]` runs the workloads of correlations. `--differences FOLDER [EVENTS-A-RULE]` compares
-//! match sets over events made from each rule, `--differences-of CORPUS RULES [EVENTS]` over a corpus; what nothing explains makes the exit code 1.
+//! match sets over events made from each rule (with `features` for the folder: of rules for each feature), `--differences-of CORPUS RULES [EVENTS]` over a corpus;
+//! what nothing explains makes the exit code 1.
 
 mod correlating;
 mod differing;
 mod explained;
+mod features;
 mod making;
 mod matching;
 mod reading;

@@ -211,8 +211,11 @@ impl Reading<'_> {
             return self.field_ref(item, value, found, &flat);
         }
         if has(Modifier::Re) {
-            let flags: String =
-                [(Modifier::IgnoreCase, 'i'), (Modifier::Multiline, 'm'), (Modifier::DotAll, 's')].iter().filter(|(flag, _)| has(*flag)).map(|(_, c)| *c).collect();
+            let flags: String = [(Modifier::IgnoreCase, 'i'), (Modifier::Multiline, 'm'), (Modifier::DotAll, 's')]
+                .iter()
+                .filter(|(flag, _)| has(*flag))
+                .map(|(_, c)| *c)
+                .collect();
             let pattern = if flags.is_empty() { value.to_string() } else { format!("(?{flags}){value}") };
             return any(&|value| self.regexes.is_match(&pattern, &text_of(value)));
         }
@@ -274,7 +277,8 @@ impl Reading<'_> {
             let is_many = |part: &StringPart| *part == StringPart::Special(SpecialChar::WildcardMulti);
             text.parts.iter().all(is_many) && (!text.parts.is_empty() || place != Place::Whole)
         };
-        if !self.is_theirs(Quirk::AnyObject) && texts.iter().any(is_any) && flat.iter().any(|value| value.as_object().is_some_and(|o| !o.is_empty())) {
+        if !self.is_theirs(Quirk::AnyObject) && texts.iter().any(is_any) && flat.iter().any(|value| value.as_object().is_some_and(|o| !o.is_empty()))
+        {
             return true;
         }
         let scalars = flat.iter().filter(|value| !value.is_null() && !value.is_object());
@@ -347,7 +351,8 @@ impl Reading<'_> {
             }
             match &right {
                 right if is_scalar(&&right) => {
-                    return flat.iter().filter(is_scalar).any(|value| stands(&spelled(value), place, &spelled(right))) && (place != Place::Whole || is_scalar(&&&left));
+                    return flat.iter().filter(is_scalar).any(|value| stands(&spelled(value), place, &spelled(right)))
+                        && (place != Place::Whole || is_scalar(&&&left));
                 }
                 _ => return false,
             }
