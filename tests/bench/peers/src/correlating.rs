@@ -94,7 +94,12 @@ fn seconds(work: &Work, at: usize) -> f64 {
 
 /// No group has to go, as with the peer.
 fn unlimited() -> bartizan::detect::engine::Limits {
-    bartizan::detect::engine::Limits { state_bytes_max: 8 << 30, groups_max: 10_000_000, entries_per_group_max: 1_000_000, entries_per_rule_max: 10_000_000 }
+    bartizan::detect::engine::Limits {
+        state_bytes_max: 8 << 30,
+        groups_max: 10_000_000,
+        entries_per_group_max: 1_000_000,
+        entries_per_rule_max: 10_000_000,
+    }
 }
 
 fn ours(work: &Work) -> (f64, f64) {
