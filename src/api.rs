@@ -147,6 +147,8 @@ pub trait Service: Send + Sync {
     async fn metrics(&self) -> String;
     /// The rules in force.
     fn rules(&self) -> Arc<Vec<Value>>;
+    /// Why this rule can not fire on what was seen so far: the fields that it needs and that were never there. Null if nothing is known to be in the way.
+    fn blind(&self, rule: &str) -> Value;
     /// Reads the rules anew, and tells what changed.
     async fn reload(&self) -> Result<Value, RulesError>;
     /// Runs rules over the stored past, for as long as a search may take at most.

@@ -20,11 +20,13 @@ pub(super) async fn rules(State(api): State<Api>) -> Json<Value> {
     Json(json!({"rules": api.service.rules().as_ref(), "next_cursor": null}))
 }
 
-/// One rule by its id.
+/// One rule by its id, and whether it can fire on what was seen.
 pub(super) async fn rule(State(api): State<Api>, Id(id): Id) -> Result<Json<Value>, Problem> {
     let rules = api.service.rules();
     let found = rules.iter().find(|rule| rule.get("id").and_then(Value::as_str) == Some(id.as_str()));
-    found.cloned().map(Json).ok_or_else(|| Problem::not_found("there is no rule of this id"))
+    let mut found = found.cloned().ok_or_else(|| Problem::not_found("there is no rule of this id"))?;
+    found["blind"] = api.service.blind(&id);
+    Ok(Json(found))
 }
 
 /// Reads the rules anew.

@@ -229,6 +229,11 @@ impl Service for State {
         self.reloader.shown()
     }
 
+    fn blind(&self, rule: &str) -> Value {
+        let view = self.view.borrow();
+        view.blind.get(rule).map_or(Value::Null, |(fields, events)| serde_json::json!({"fields": fields, "since_events": events}))
+    }
+
     async fn reload(&self) -> Result<Value, RulesError> {
         self.reloader.reload().await
     }

@@ -29,6 +29,7 @@ use super::identity::{Identity, identities};
 pub use super::journal::Damaged;
 use super::journal::Journal;
 pub use super::key::ValueKey;
+pub use super::matcher::Blind;
 use super::matcher::{Matcher, Refused};
 use super::recheck::{Recheck, Rechecks};
 use super::rule::{LogSource, RuleSet};
@@ -367,6 +368,11 @@ impl Engine {
         let correlator = self.correlators.iter().find(|correlator| correlator.rule == rule);
         told.evaluated_up_to = correlator.and_then(|correlator| correlator.evaluated_up_to(&self.horizons));
         Some(told)
+    }
+
+    /// The rules that need a field which none of the events of their kind had since the rules were compiled.
+    pub fn blind(&self) -> Vec<Blind> {
+        self.matcher.blind(&self.rules)
     }
 
     /// What was counted so far.

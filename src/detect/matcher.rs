@@ -19,6 +19,7 @@ mod paths;
 #[cfg(any(test, fuzzing))]
 pub mod plain;
 mod program;
+mod sightings;
 #[cfg(test)]
 mod tests;
 mod unknown;
@@ -28,6 +29,8 @@ use self::check::Check;
 use self::compile::{Builder, KEYWORDS, Predicate, Tables, kind_bit};
 pub(super) use self::explain::body_of;
 pub use self::explain::{AccessTold, Asked, CompiledTold, PredicateTold};
+pub use self::sightings::Blind;
+use self::sightings::Sightings;
 use self::unknown::{Lack, Unknown};
 use super::fold::{cut, fold_into, stands};
 use super::prefilter::Bits;
@@ -94,6 +97,7 @@ pub struct Matcher {
     learn_every: u64,
     evaluations: u64,
     unknown: Unknown,
+    sightings: Sightings,
 }
 
 impl Matcher {
@@ -117,6 +121,7 @@ impl Matcher {
         let mut matcher = Self {
             hits: vec![0; tables.predicates.len()],
             unknown: Unknown::new(&tables, set.rules.len()),
+            sightings: Sightings::new(&tables),
             tables,
             routes: Routes::default(),
             scratch,
@@ -146,6 +151,7 @@ impl Matcher {
         self.clear();
         self.events += 1;
         self.observed += 1;
+        self.sightings.events[event.kind as usize] += 1;
         self.touch(event);
         let Self { routes, scratch, hits, .. } = self;
         let kind = kind_bit(event.kind);
@@ -214,12 +220,14 @@ impl Matcher {
 
     /// Sets the bits of every quick predicate that holds.
     fn touch(&mut self, event: &Event) {
-        let Self { tables, scratch, .. } = self;
+        let Self { tables, scratch, sightings, .. } = self;
         let Scratch { bits, folded, .. } = scratch;
+        let (kind, sightings) = (kind_bit(event.kind), &mut sightings.kinds);
         let is_plain = event.doc.is_ascii();
         let keywords = tables.wants_keywords.then(|| &tables.slots[KEYWORDS as usize].index);
         for leaf in event.doc.leaves() {
             for slot in tables.paths.of(leaf.path.0) {
+                sightings[slot as usize] |= kind;
                 let index = &tables.slots[slot as usize].index;
                 match leaf.kind {
                     LeafKind::EmptyObject | LeafKind::EmptyArray => index.present(false, bits),
@@ -235,12 +243,14 @@ impl Matcher {
         if tables.wants_containers {
             for container in event.doc.containers() {
                 for slot in tables.paths.of(container.path.0) {
+                    sightings[slot as usize] |= kind;
                     tables.slots[slot as usize].index.present(!container.is_array, bits);
                 }
             }
         }
         for (field, value) in event.facts.iter(&event.doc) {
             if let Some(Some(slot)) = tables.facts.get(field as usize) {
+                sightings[*slot as usize] |= kind;
                 tables.slots[*slot as usize].index.touch(value, false, bits, folded);
             }
         }

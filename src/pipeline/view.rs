@@ -14,6 +14,9 @@ pub struct View {
     pub evaluated_up_to: Vec<(String, Timestamp)>,
     /// Rules of which groups had to go for want of room, by id, and how many.
     pub evicted: Vec<(String, u64)>,
+    /// Rules that can not fire on what was seen since they were read, by id: the fields that they need and that were never there, and how many events
+    /// of their kind there were.
+    pub blind: BTreeMap<String, (Vec<String>, u64)>,
     /// Rechecks that were answered from the store, and that were given up.
     pub rechecks: (u64, u64),
     /// Sources whose clocks have run ahead.
@@ -27,6 +30,7 @@ impl View {
         let evaluated_up_to = rules.filter_map(|(rule, upto)| Some((rule.header.id.clone(), (*upto)?))).collect();
         let id = |rule: &usize| engine.rules().rules.get(*rule).map(|rule| rule.header.id.clone());
         let evicted = stats.evicted_by_rule.iter().filter_map(|(rule, count)| Some((id(rule)?, *count))).collect();
-        Self { evicted, stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone() }
+        let blind = engine.blind().into_iter().filter_map(|blind| Some((id(&blind.rule)?, (blind.fields, blind.events)))).collect();
+        Self { evicted, blind, stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone() }
     }
 }

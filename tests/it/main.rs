@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test says what is wrong by failing")]
 
 mod backtest;
+mod blind;
 mod cli;
 mod crash;
 mod demo;

@@ -1,0 +1,33 @@
+//! The service tells of rules that can not fire on what it sees.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::service::{Service, client, until};
+use crate::windows::{config, push, reads};
+
+#[test]
+fn a_rule_without_its_field_is_told_to_be_blind() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rules = String::new();
+    for (id, field) in [('1', "objectref.resource"), ('2', "verb"), ('3', "output_fields.proc.name")] {
+        let product = if id == '3' { "product: falco" } else { "product: kubernetes, service: audit" };
+        let uuid = "11111111-1111-4111-8111-111111111111".replace('1', &id.to_string());
+        writeln!(rules, "---\ntitle: r{id}\nid: {uuid}\nlogsource: {{{product}}}\ndetection: {{s: {{{field}: never}}, condition: s}}\nlevel: low")
+            .unwrap();
+    }
+    let service = Service::start(&dir.path().join("data"), &config(dir.path(), &rules));
+    let (runtime, client) = client();
+    runtime.block_on(async {
+        push(&client, &service, reads("alice", 0..3)).await;
+        let url = |id: char| format!("{}/api/v1/rules/{}", service.url, "11111111-1111-4111-8111-111111111111".replace('1', &id.to_string()));
+        let blind = until(&client, &url('1'), |rule| rule["blind"]["since_events"] == 3).await;
+        assert_eq!(blind["blind"], json!({"fields": ["objectref.resource"], "since_events": 3}));
+        // One has its field, and of the kind of the other nothing came.
+        for id in ['2', '3'] {
+            let rule = until(&client, &url(id), |_| true).await;
+            assert_eq!((&rule["title"], &rule["blind"]), (&json!(format!("r{id}")), &json!(null)));
+        }
+    });
+}
