@@ -1,7 +1,7 @@
 //! The flow: sources are read, their payloads become events, events become findings, and both are made durable in one order.
 //!
 //! ```text
-//! read (a task a source) -> work (decode, normalise, drop what is known, detect) -> publish (alerts, events, checkpoint, commit)
+//! read (a task a source, each in its turn) -> work (decode, normalise, drop what is known, detect) -> publish (alerts, events, checkpoint, commit)
 //! ```
 //!
 //! A stage ends when its input ends: only `read` watches the stop signal. Nothing here decides what is durable: the stores do, and
@@ -15,6 +15,7 @@ mod publish;
 mod publisher;
 mod read;
 mod recheck;
+mod turns;
 mod view;
 mod vitals;
 mod work;

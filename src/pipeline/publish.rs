@@ -16,6 +16,7 @@ use super::ledger::{Ledger, Outcome};
 use super::publisher::Publisher;
 use super::read::read;
 use super::recheck::{Answers, Rechecker};
+use super::turns::Turns;
 use super::view::View;
 use super::work::{Batch, Worker};
 use crate::clock::Clock;
@@ -33,13 +34,11 @@ pub struct FlowSettings {
     pub flush_every: StdDuration,
     /// Flush once this many events wait.
     pub flush_events_max: usize,
-    /// Envelopes between reading and working.
-    pub queue_envelopes_max: usize,
 }
 
 impl Default for FlowSettings {
     fn default() -> Self {
-        Self { flush_every: StdDuration::from_secs(1), flush_events_max: 50_000, queue_envelopes_max: 16 }
+        Self { flush_every: StdDuration::from_secs(1), flush_events_max: 50_000 }
     }
 }
 
@@ -146,13 +145,12 @@ impl Flow {
         self.reached = self.events.checkpoint().await?;
         let start = |past| Rechecker::start(past, self.publisher.clone(), Arc::clone(&self.answers));
         self.rechecker = self.past.take().map(start);
-        let (to, mut from) = mpsc::channel(self.settings.queue_envelopes_max);
+        let mut turns = Turns::default();
         let (durable, _) = watch::channel(self.reached.clone());
         let mut readers = tokio::task::JoinSet::new();
         for source in sources {
-            readers.spawn(read(source, to.clone(), durable.subscribe(), stop.clone()));
+            readers.spawn(read(source, turns.way(), durable.subscribe(), stop.clone()));
         }
-        drop(to);
         let mut due: Option<Instant> = None;
         loop {
             let wake = due.unwrap_or_else(|| Instant::now() + IDLE_EVERY);
@@ -162,7 +160,7 @@ impl Flow {
                     self.obey(order, &durable).await?;
                     continue;
                 }
-                next = tokio::time::timeout_at(wake, from.recv()) => next,
+                next = tokio::time::timeout_at(wake, turns.next()) => next,
             };
             match next {
                 Ok(Some(envelope)) => {

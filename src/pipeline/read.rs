@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use crate::model::{Checkpoint, Envelope};
+use super::turns::Way;
+use crate::model::Checkpoint;
 use crate::ports::{Source, SourceError};
 
 /// Waits between attempts at a source that fails for the moment.
@@ -13,7 +14,7 @@ const BACKOFF_S_MAX: u64 = 60;
 /// Reads a source until it ends, stops or fails for good. Commits to it whatever has become durable.
 pub(super) async fn read(
     mut source: Box<dyn Source>,
-    to: mpsc::Sender<Envelope>,
+    to: Way,
     mut durable: watch::Receiver<Checkpoint>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), SourceError> {
@@ -33,7 +34,7 @@ pub(super) async fn read(
             next = source.next() => match next {
                 Ok(Some(envelope)) => {
                     failures = 0;
-                    if to.send(envelope).await.is_err() {
+                    if !to.send(envelope).await {
                         break Ok(());
                     }
                 }

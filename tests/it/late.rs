@@ -130,7 +130,7 @@ fn alerts(objects: Vec<Object>) -> BTreeMap<String, (String, bool)> {
         let ledger = Arc::new(Ledger::default());
         let engine = Engine::new(Arc::new(rules), EngineSettings::default());
         let worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings::default());
-        let settings = FlowSettings { flush_every: StdDuration::ZERO, flush_events_max: 1, queue_envelopes_max: 1 };
+        let settings = FlowSettings { flush_every: StdDuration::ZERO, flush_events_max: 1 };
         let flow = Flow::new(worker, log.clone(), catalog.clone(), ledger, clock.clone(), settings).recheck_from(log.searcher());
         let view = flow.view();
         let (_stop, stopped) = tokio::sync::watch::channel(false);

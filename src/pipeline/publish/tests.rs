@@ -105,7 +105,7 @@ fn a_queue_that_is_never_empty_is_flushed_when_due() {
 
 #[test]
 fn many_events_are_flushed_before_they_are_due() {
-    let settings = FlowSettings { flush_every: StdDuration::from_secs(3600), flush_events_max: 100, ..FlowSettings::default() };
+    let settings = FlowSettings { flush_every: StdDuration::from_secs(3600), flush_events_max: 100 };
     assert_eq!(check(300, settings), (300, 3));
 }
 
