@@ -182,7 +182,7 @@ fn correlated(set: &RuleSet, of: &Correlation) -> CorrelationTold {
         }
     };
     let steps: Vec<StepTold> = of.rules.iter().enumerate().map(step).collect();
-    let bounds: Vec<String> = of.bounds.iter().map(|(op, bound)| format!("{} {bound}", words::comparison(*op))).collect();
+    let bounds: Vec<String> = of.bounds.iter().map(|(op, bound)| format!("{} {bound}", op.sign())).collect();
     let counted: Vec<&str> = of.count_fields.iter().map(FieldRef::name).collect();
     let percentile = if of.kind == CorrelationKind::ValuePercentile { format!("percentile {} ", of.percentile) } else { String::new() };
     let condition = match &of.condition {

@@ -29,8 +29,8 @@ impl ValueKey {
 
     /// The hash of a value that comes after others of this hash.
     pub(super) fn hash(&self, so_far: u64, text: &str) -> u64 {
-        let [first, second, ..] = self.0.as_chunks().0 else { return 0 };
-        let mut hasher = SipHasher13::new_with_keys(u64::from_le_bytes(*first), u64::from_le_bytes(*second));
+        let part = |from: usize| u64::from_le_bytes(std::array::from_fn(|at| self.0[from + at]));
+        let mut hasher = SipHasher13::new_with_keys(part(0), part(8));
         hasher.write_u64(so_far);
         hasher.write(text.as_bytes());
         hasher.finish()

@@ -202,6 +202,18 @@ pub enum Place {
     Anywhere,
 }
 
+impl Place {
+    /// As it stands before the text, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Whole => "is",
+            Self::Start => "starts with",
+            Self::End => "ends with",
+            Self::Anywhere => "contains",
+        }
+    }
+}
+
 /// Order of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Comparison {
@@ -214,6 +226,18 @@ pub enum Comparison {
 }
 
 impl Comparison {
+    /// As it is written between numbers.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Lt => "<",
+            Self::Lte => "<=",
+            Self::Gt => ">",
+            Self::Gte => ">=",
+            Self::Eq => "=",
+            Self::Neq => "!=",
+        }
+    }
+
     /// Whether `left op right`.
     pub fn holds(self, left: f64, right: f64) -> bool {
         match self {

@@ -3,25 +3,13 @@
 use std::fmt::Write as _;
 
 use super::fold::cut;
-use super::rule::{Comparison, Condition, Detection, Each, Elements, Item, Part, Pattern, Place, Selection, Test};
+use super::rule::{Condition, Detection, Each, Elements, Item, Part, Pattern, Place, Selection, Test};
 
 /// Bytes of what is told of one item; the rest is cut.
 const ITEM_BYTES_MAX: usize = 400;
 
 /// Values told of one item.
 const VALUES_MAX: usize = 8;
-
-/// A comparison as a sign.
-pub(super) fn comparison(of: Comparison) -> &'static str {
-    match of {
-        Comparison::Lt => "<",
-        Comparison::Lte => "<=",
-        Comparison::Gt => ">",
-        Comparison::Gte => ">=",
-        Comparison::Eq => "=",
-        Comparison::Neq => "!=",
-    }
-}
 
 /// A field and what is asked of it.
 pub(super) fn item(of: &Item) -> String {
@@ -42,14 +30,14 @@ pub(super) fn test(of: &Test) -> String {
     let with_case = |cased: bool| if cased { " (with case)" } else { "" };
     match of {
         Test::Text { pattern, cased } => format!("{}{}", self::pattern(pattern), with_case(*cased)),
-        Test::Number { op, value } => format!("{} {value}", comparison(*op)),
-        Test::Time { part, op, value } => format!("{} {} {value}", part.name(), comparison(*op)),
+        Test::Number { op, value } => format!("{} {value}", op.sign()),
+        Test::Time { part, op, value } => format!("{} {} {value}", part.name(), op.sign()),
         Test::Regex { pattern, .. } => format!("matches /{pattern}/"),
         Test::Cidr { text } => format!("in {text}"),
         Test::Exists(true) => "exists".to_owned(),
         Test::Exists(false) => "is missing".to_owned(),
         Test::Null => "is null or missing".to_owned(),
-        Test::FieldRef { other, place, cased } => format!("{} the value of {}{}", self::place(*place), other.name(), with_case(*cased)),
+        Test::FieldRef { other, place, cased } => format!("{} the value of {}{}", place.words(), other.name(), with_case(*cased)),
         Test::Elements(elements) => self::elements(elements),
     }
 }
@@ -82,15 +70,6 @@ pub(super) fn keywords(words: &[Pattern], all: bool) -> String {
     format!("any value contains {}{}{more}", if all { "all of " } else { "" }, told.join(", "))
 }
 
-fn place(of: Place) -> &'static str {
-    match of {
-        Place::Whole => "is",
-        Place::Start => "starts with",
-        Place::End => "ends with",
-        Place::Anywhere => "contains",
-    }
-}
-
 fn text(of: &Pattern) -> String {
     of.parts
         .iter()
@@ -104,7 +83,7 @@ fn text(of: &Pattern) -> String {
 
 pub(super) fn pattern(of: &Pattern) -> String {
     let text = text(of);
-    if of.place == Place::Whole && of.parts == [Part::Many] { "has a value".to_owned() } else { format!("{} {text:?}", place(of.place)) }
+    if of.place == Place::Whole && of.parts == [Part::Many] { "has a value".to_owned() } else { format!("{} {text:?}", of.place.words()) }
 }
 
 /// A condition over selections, by their names.

@@ -144,6 +144,20 @@ pub struct Origin {
     pub received: Timestamp,
 }
 
+impl Origin {
+    /// Of the default tenant and cluster, with one name for source, partition and object: what is read once, from nowhere in particular.
+    pub fn of(name: &str, received: Timestamp) -> Self {
+        Self {
+            tenant: TenantId::default(),
+            cluster: ClusterId::default(),
+            source: SourceId::from(name),
+            partition: PartitionId::from(name),
+            object: Arc::from(name),
+            received,
+        }
+    }
+}
+
 /// What the payloads of an envelope are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -169,4 +183,12 @@ pub struct Envelope {
     pub payloads: Vec<(Position, Vec<u8>)>,
     /// What the source itself could not read, counted like any other.
     pub rejects: Vec<Reject>,
+}
+
+impl Envelope {
+    /// Of payloads that stand each for itself and may carry anything.
+    pub fn of(origin: Arc<Origin>, payloads: Vec<(Position, Vec<u8>)>) -> Self {
+        let upto = payloads.last().map_or(Position(0), |(position, _)| *position);
+        Self { origin, kinds: Kinds::ALL, upto, form: Form::Whole, is_last: false, payloads, rejects: Vec::new() }
+    }
 }

@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bartizan::decode::{DecodeLimits, Decoded, Decoder};
-use bartizan::model::{ClusterId, Limits, Origin, Parser, PartitionId, Position, SourceId, TenantId, Timestamp};
+use bartizan::model::{Limits, Origin, Parser, Position, Timestamp};
 use bartizan::normalize::{Normalizer, Redactor};
 
 use envelopes::WRAPS;
@@ -46,14 +46,7 @@ fn payloads(text: &str) -> Vec<&str> {
 }
 
 fn origin() -> Arc<Origin> {
-    Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("bench"),
-        partition: PartitionId::from("bench"),
-        object: Arc::from("bench"),
-        received: Timestamp::from_seconds(1_767_225_600),
-    })
+    Arc::new(Origin::of("bench", Timestamp::from_seconds(1_767_225_600)))
 }
 
 /// The stages up to one of them.

@@ -15,7 +15,7 @@ use bartizan::decode::{DecodeLimits, Decoded, Decoder};
 use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::pack;
 use bartizan::detect::sigma;
-use bartizan::model::{Checkpoint, ClusterId, Envelope, Event, Form, Kinds, Limits, Origin, Parser, PartitionId, Position, SourceId, TenantId};
+use bartizan::model::{Checkpoint, Envelope, Event, Limits, Origin, Parser, Position};
 use bartizan::pipeline::{Ledger, Worker, WorkerSettings};
 use bartizan::store::{EventLog, LogSettings};
 
@@ -57,14 +57,7 @@ fn payloads(corpus: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn origin() -> Arc<Origin> {
-    Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("bench"),
-        partition: PartitionId::from("bench"),
-        object: Arc::from("bench"),
-        received: Clock::System.now(),
-    })
+    Arc::new(Origin::of("bench", Clock::System.now()))
 }
 
 fn worker(with_rules: bool) -> Worker {
@@ -78,15 +71,7 @@ fn through(payloads: &[Vec<u8>], with_rules: bool, mut each: impl FnMut(Vec<Even
     let origin = origin();
     let mut events = 0;
     for (at, payload) in (0..).zip(payloads) {
-        let envelope = Envelope {
-            origin: Arc::clone(&origin),
-            kinds: Kinds::ALL,
-            upto: Position(at + 1),
-            form: Form::Whole,
-            is_last: false,
-            payloads: vec![(Position(at), payload.clone())],
-            rejects: Vec::new(),
-        };
+        let envelope = Envelope::of(Arc::clone(&origin), vec![(Position(at), payload.clone())]);
         let batch = worker.decode(&envelope);
         events += batch.events.len() as u64;
         if with_rules {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bartizan::codec::Codec;
 use bartizan::decode::{DecodeLimits, Decoded, Decoder};
-use bartizan::model::{ClusterId, Event, Field, Kind, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
+use bartizan::model::{Event, Field, Kind, Origin, Position, Timestamp};
 use bartizan::normalize::normalize;
 
 use crate::service::setting;
@@ -19,14 +19,7 @@ const COMMON: &[Field] =
     &[Field::EventId, Field::EventKind, Field::EventTime, Field::EventIngested, Field::EventEnvelope, Field::EventSource, Field::Cluster];
 
 fn events(bytes: &[u8]) -> (Vec<Event>, Decoded) {
-    let origin = Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("test"),
-        partition: PartitionId::from("test"),
-        object: Arc::from("test"),
-        received: Timestamp::parse("2026-01-01T12:00:00Z").unwrap(),
-    });
+    let origin = Arc::new(Origin::of("test", Timestamp::parse("2026-01-01T12:00:00Z").unwrap()));
     let mut out = Decoded::default();
     Decoder::new(DecodeLimits::default(), Some(Arc::new(Codec))).decode(bytes, &mut out);
     let events = out.records.drain(..).map(|record| normalize(record, &origin, Position(0))).collect();

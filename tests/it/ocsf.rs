@@ -12,9 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
-use bartizan::model::{
-    ClusterId, EnvelopeKind, Event, Field, Kind, Limits, Origin, Parser, PartitionId, Position, Record, SourceId, TenantId, Timestamp,
-};
+use bartizan::model::{EnvelopeKind, Event, Field, Kind, Limits, Origin, Parser, Position, Record, Timestamp};
 use bartizan::normalize::normalize;
 use bartizan::ocsf;
 use serde_json::{Value, json};
@@ -91,14 +89,7 @@ fn lines(args: &[&str], paths: &[PathBuf]) -> Vec<String> {
 /// The event of a record of this kind, with these facts besides.
 fn event_of(kind: Kind, record: &str, more: &[(Field, &str)]) -> Event {
     let doc = Parser::new(Limits::default()).parse(record.as_bytes(), (kind == Kind::Flow).then_some("flow")).unwrap();
-    let origin = Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("test"),
-        partition: PartitionId::from("test"),
-        object: Arc::from("test"),
-        received: Timestamp::from_seconds(1_767_225_600),
-    });
+    let origin = Arc::new(Origin::of("test", Timestamp::from_seconds(1_767_225_600)));
     let mut event = normalize(Record { doc, kind, envelope: EnvelopeKind::Native, offset: 0, wrapped: Default::default() }, &origin, Position(0));
     more.iter().for_each(|(field, text)| event.facts.push_text(*field, text));
     event

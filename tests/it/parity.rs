@@ -9,16 +9,13 @@ mod templates;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bartizan::alert::draft;
 use bartizan::app::rules::settings;
-use bartizan::codec::Codec;
-use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::{pack, sigma};
-use bartizan::model::{ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
-use bartizan::pipeline::{Ledger, Worker, WorkerSettings};
+use bartizan::model::Event;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use crate::reading::Reading;
 use crate::service::setting;
 
 const RECEIVED: &str = "2026-01-01T00:00:10.000005Z";
@@ -307,22 +304,9 @@ fn percent(text: &str) -> String {
 
 /// Rule and title of every alert of medium and above that payloads raise, and the cluster: who did what to what, and where.
 fn alerts(rules: &Arc<bartizan::detect::rule::RuleSet>, payloads: &[String]) -> BTreeSet<(String, String, String)> {
-    let engine = Engine::new(Arc::clone(rules), EngineSettings { is_finite: true, ..EngineSettings::default() });
-    let mut worker = Worker::new(engine, Arc::new(Ledger::default()), Arc::new(Codec), WorkerSettings::default());
-    let origin = Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("test"),
-        partition: PartitionId::from("test"),
-        object: Arc::from("test"),
-        received: Timestamp::parse(RECEIVED).unwrap(),
-    });
-    let payloads = payloads.iter().map(|payload| (Position(0), payload.clone().into_bytes())).collect();
-    let envelope = Envelope { origin, kinds: Kinds::ALL, upto: Position(0), form: Form::Whole, is_last: false, payloads, rejects: Vec::new() };
-    let batch = worker.decode(&envelope);
-    let mut findings = worker.detect(&batch.events);
-    findings.extend(worker.finish());
-    let alerts = findings.iter().map(draft).filter(|alert| alert.rule.level >= bartizan::model::Level::Low);
+    let mut reading = Reading::of(rules);
+    let events: Vec<Event> = payloads.iter().flat_map(|payload| reading.read(payload.as_bytes())).collect();
+    let alerts = reading.alerts(&events).into_iter().filter(|alert| alert.rule.level >= bartizan::model::Level::Low);
     alerts.map(|alert| (alert.rule.title.clone(), alert.title.clone(), alert.cluster.as_str().to_owned())).collect()
 }
 

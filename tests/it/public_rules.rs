@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bartizan::codec::Codec;
-use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::sigma::{self, Severity};
-use bartizan::model::{ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
-use bartizan::pipeline::{Ledger, Worker, WorkerSettings};
 use serde_json::{Value, json};
+
+use crate::reading::Reading;
 
 /// A rule's file without what all have in common, a request that it finds, one that it does not, and how many made-up names it has.
 struct Row {
@@ -112,28 +110,9 @@ fn rows() -> Vec<Row> {
 /// How often the rule of a file matches a record.
 fn matches(text: &str, record: &Value) -> u64 {
     let (rules, _) = sigma::parse(&[(Arc::from("r.yml"), text.to_owned())], &sigma::Settings::default());
-    let engine = Engine::new(Arc::new(rules), EngineSettings { is_finite: true, ..EngineSettings::default() });
-    let mut worker = Worker::new(engine, Arc::new(Ledger::default()), Arc::new(Codec), WorkerSettings::default());
-    let origin = Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("test"),
-        partition: PartitionId::from("test"),
-        object: Arc::from("test"),
-        received: Timestamp::default(),
-    });
-    let envelope = Envelope {
-        origin,
-        kinds: Kinds::ALL,
-        upto: Position(0),
-        form: Form::Whole,
-        is_last: false,
-        payloads: vec![(Position(0), record.to_string().into_bytes())],
-        rejects: Vec::new(),
-    };
-    let batch = worker.decode(&envelope);
-    worker.detect(&batch.events);
-    worker.engine().stats().matches.iter().sum()
+    let mut reading = Reading::of(&Arc::new(rules));
+    let events = reading.read(record.to_string().as_bytes());
+    reading.matches(&events)
 }
 
 fn folder() -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use bartizan::codec::Codec;
 use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::rule::RuleSet;
 use bartizan::detect::{pack, sigma};
-use bartizan::model::{Alert, ClusterId, Envelope, Event, Form, Kinds, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
+use bartizan::model::{Alert, ClusterId, Envelope, Event, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
 use bartizan::pipeline::{Counts, Ledger, Outcome, Worker, WorkerSettings};
 use base64::Engine as _;
 
@@ -70,19 +70,16 @@ impl Reading {
 
     /// The new events of a payload from somewhere.
     pub(crate) fn read_from(&mut self, origin: Arc<Origin>, payload: &[u8]) -> Vec<Event> {
-        let payloads = vec![(Position(0), payload.to_vec())];
         let source = origin.source.clone();
-        let batch = self.worker.decode(&Envelope {
-            origin,
-            kinds: Kinds::ALL,
-            upto: Position(0),
-            form: Form::Whole,
-            is_last: false,
-            payloads,
-            rejects: Vec::new(),
-        });
+        let batch = self.worker.decode(&Envelope::of(origin, vec![(Position(0), payload.to_vec())]));
         batch.events.iter().for_each(|event| self.ledger.end(&source, Outcome::Event(event.kind), 1));
         batch.events
+    }
+
+    /// How often rules match events.
+    pub(crate) fn matches(mut self, events: &[Event]) -> u64 {
+        self.worker.detect(events);
+        self.worker.engine().stats().matches.iter().sum()
     }
 
     /// What the rules make of events and of their end.

@@ -158,6 +158,7 @@ impl Group {
         }
         self.has_many |= entry.values.len() > 1;
         self.entries.push_back(entry);
+        self.index_acts(plan);
         if let Some(alert) = self.append(plan, rule_id) {
             self.changed = Some(self.changed.map_or(alert, |changed| changed.min(alert)));
         }
@@ -177,6 +178,7 @@ impl Group {
         let mut changed = self.changed.take();
         self.has_pending = false;
         for entry in pending {
+            self.index_acts(plan);
             let act = Self::act_of(plan, entry.rule, entry.act);
             let key = entry.key();
             match self.find(plan, act) {
@@ -253,6 +255,7 @@ impl Group {
         dirty
     }
 
+    /// Makes the table of acts once there are many: within a batch too, or one payload of many acts would cost the square of them.
     fn index_acts(&mut self, plan: &Plan) {
         if self.acts.is_none() && self.entries.len() > LINEAR_MAX {
             let acts = self.entries.iter().map(|entry| (Self::act_of(plan, entry.rule, entry.act), entry.key()));

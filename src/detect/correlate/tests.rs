@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::{Admission, Correlator, Entry, Plan};
 use crate::detect::engine::{Engine, EngineSettings};
+use crate::detect::key::ValueKey;
+use crate::detect::matcher::Matcher;
 use crate::detect::rule::{Body, Comparison, Condition, CorrelationKind, Rule, RuleSet};
 use crate::detect::sample::{TEN, correlation, event, of_act, simple};
 use crate::detect::watermark::Watermarks;
+use crate::detect::witness::Witnesses;
 use crate::model::{AlertId, Duration, Event, FieldRef, Finding, Timestamp};
 
 /// An event in short: seconds after 10:00, the rules it matches (bits), its act and a value.
@@ -259,4 +263,21 @@ fn a_condition_over_rules_is_explained() {
     }
     let told = Engine::new(over(rule), EngineSettings::default()).explain(3).unwrap().to_string();
     assert!(told.contains(": (`title of r0` or `title of r2`) and not `title of r1`\n"), "{told}");
+}
+/// One payload of very many acts of one user must not cost the square of them.
+#[test]
+fn acts_are_looked_up_in_a_table_within_a_batch() {
+    let set = rules(CorrelationKind::EventCount, &[0], &[(Comparison::Gte, 1e6)]);
+    let plan = Plan::new(&set.rules[3], &ValueKey::default()).unwrap();
+    let (mut correlator, (mut matcher, _), mut witnesses) = (Correlator::new(plan, 3, 0), Matcher::new(&set), Witnesses::default());
+    for number in 0..100_i64 {
+        let event = event(&format!("e{number}"), number, r#"{"r0":1,"u":"alice"}"#);
+        let Admission::Counts { group, values } = correlator.admit(&event, 0, event.time.nanos(), 0) else { panic!("{number} counts") };
+        matcher.find(&event, &mut Vec::new());
+        let witness = witnesses.of_event((0, &set.rules[0].header), &event, &mut matcher, &[]);
+        let (time, id, act) = (event.time.nanos(), event.id, event.act);
+        correlator.push(group, Entry { time, id, act, rule: 0, is_late: false, is_clamped: false, is_end: false, values, witness });
+    }
+    let group = correlator.groups[0].as_ref().unwrap();
+    assert!(group.len() == 100 && group.acts_bytes() > 0, "{} entries and no table", group.len());
 }

@@ -268,7 +268,7 @@ impl Builder {
     }
 
     fn literal(&mut self, slot: u32, place: Place, folded: &str) -> (u32, u32) {
-        let text = format!("{} {folded:?}", place_name(place));
+        let text = format!("{} {folded:?}", place.words());
         self.quick(slot, text, Check::Text(place, folded.into()), &Quick::Text(place, folded.into()))
     }
 
@@ -278,7 +278,7 @@ impl Builder {
             Shape::Text(place, text) => {
                 let (quick, predicate) = self.literal(slot, place, &fold(&text));
                 if cased {
-                    let (late, predicate) = self.late(slot, format!("{} cased {text:?}", place_name(place)), Check::Cased(place, text.into()));
+                    let (late, predicate) = self.late(slot, format!("{} cased {text:?}", place.words()), Check::Cased(place, text.into()));
                     (self.tables.program.and(vec![quick, late]), predicate)
                 } else {
                     (quick, predicate)
@@ -300,11 +300,9 @@ impl Builder {
     fn test(&mut self, slot: u32, test: &Test, shown: &mut Vec<u32>) -> Result<u32, String> {
         let (node, predicate) = match test {
             Test::Text { pattern, cased } => return Ok(self.text(slot, pattern, *cased, shown)),
-            Test::Number { op, value } => {
-                self.quick(slot, format!("{} {value}", op_name(*op)), Check::Number(*op, *value), &Quick::Number(*op, *value))
-            }
+            Test::Number { op, value } => self.quick(slot, format!("{} {value}", op.sign()), Check::Number(*op, *value), &Quick::Number(*op, *value)),
             Test::Time { part, op, value } => {
-                let text = format!("{} {} {value}", part.name(), op_name(*op));
+                let text = format!("{} {} {value}", part.name(), op.sign());
                 let (late, predicate) = self.late(slot, text, Check::Time(*part, *op, *value));
                 // Any value leads to the rule, for there is no index of times.
                 let (any, _) = self.quick(slot, "any value".to_owned(), Check::Any, &Quick::Any);
@@ -341,7 +339,7 @@ impl Builder {
                 (self.tables.program.and(all), predicate)
             }
             Test::FieldRef { other, place, cased } => {
-                let text = format!("{}{} field {}", place_name(*place), if *cased { " cased" } else { "" }, other.name());
+                let text = format!("{}{} field {}", place.words(), if *cased { " cased" } else { "" }, other.name());
                 self.late(slot, text, Check::SameAs { other: other.clone(), place: *place, cased: *cased })
             }
             Test::Elements(elements) => {
@@ -373,27 +371,6 @@ fn positive(detection: &Detection) -> Vec<bool> {
     let mut out = vec![false; detection.selections.len()];
     walk(&detection.condition, true, &mut out);
     out
-}
-
-pub(super) fn place_name(place: Place) -> &'static str {
-    match place {
-        Place::Whole => "is",
-        Place::Start => "starts with",
-        Place::End => "ends with",
-        Place::Anywhere => "contains",
-    }
-}
-
-pub(super) fn op_name(op: crate::detect::rule::Comparison) -> &'static str {
-    use crate::detect::rule::Comparison;
-    match op {
-        Comparison::Lt => "<",
-        Comparison::Lte => "<=",
-        Comparison::Gt => ">",
-        Comparison::Gte => ">=",
-        Comparison::Eq => "=",
-        Comparison::Neq => "!=",
-    }
 }
 
 /// The bit of a kind.

@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::check::{Check, Shape, fold_parts, regex, shape};
-use super::compile::{op_name, place_name};
 use crate::detect::cidr::Cidr;
 use crate::detect::fold::{Glob, fold};
 use crate::detect::rule::{self, Condition, Detection, Each, Item, Part, Selection, Test};
@@ -270,10 +269,10 @@ fn words(test: &Test) -> String {
                 Part::Many => "*".to_owned(),
                 Part::One => "?".to_owned(),
             });
-            format!("{}{} {:?}", place_name(pattern.place), if *cased { " cased" } else { "" }, parts.collect::<String>())
+            format!("{}{} {:?}", pattern.place.words(), if *cased { " cased" } else { "" }, parts.collect::<String>())
         }
-        Test::Number { op, value } => format!("{} {value}", op_name(*op)),
-        Test::Time { part, op, value } => format!("{} {} {value}", part.name(), op_name(*op)),
+        Test::Number { op, value } => format!("{} {value}", op.sign()),
+        Test::Time { part, op, value } => format!("{} {} {value}", part.name(), op.sign()),
         Test::Cidr { text } => format!("in {text}"),
         Test::Exists(true) => "exists".to_owned(),
         Test::Exists(false) => "missing".to_owned(),

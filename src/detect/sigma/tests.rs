@@ -1,7 +1,7 @@
 //! What rules become, as tables: a snippet of YAML, and the rule in a few words.
 
 use super::*;
-use crate::detect::rule::{Body, Comparison, Condition, Item, LogSource, Part, Pattern, Piece, Place, Rule, Selection, Test};
+use crate::detect::rule::{Body, Condition, Item, LogSource, Part, Pattern, Piece, Place, Rule, Selection, Test};
 
 mod aliases;
 mod correlations;
@@ -48,22 +48,11 @@ fn show_pattern(pattern: &Pattern) -> String {
     }
 }
 
-fn op(op: Comparison) -> &'static str {
-    match op {
-        Comparison::Lt => "<",
-        Comparison::Lte => "<=",
-        Comparison::Gt => ">",
-        Comparison::Gte => ">=",
-        Comparison::Eq => "=",
-        Comparison::Neq => "!=",
-    }
-}
-
 fn show_test(test: &Test) -> String {
     match test {
         Test::Text { pattern, cased } => format!("{}{}", if *cased { "cased " } else { "" }, show_pattern(pattern)),
-        Test::Number { op: comparison, value } => format!("{}{value}", op(*comparison)),
-        Test::Time { part, op: comparison, value } => format!("{}{}{value}", part.name(), op(*comparison)),
+        Test::Number { op: comparison, value } => format!("{}{value}", comparison.sign()),
+        Test::Time { part, op: comparison, value } => format!("{}{}{value}", part.name(), comparison.sign()),
         Test::Regex { pattern, ignore_case, multi_line, dot_all } => {
             let flags: String = [(*ignore_case, 'i'), (*multi_line, 'm'), (*dot_all, 's')].iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
             format!("/{pattern}/{flags}")

@@ -25,14 +25,7 @@ fuzz_target!(|payload: &[u8]| {
     stream.finish(&mut decoder, &mut pieces);
     assert_eq!((pieces.records.len(), pieces.rejects_total()), (whole.records.len(), whole.rejects_total()));
 
-    let origin = Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("fuzz"),
-        partition: PartitionId::from("fuzz"),
-        object: Arc::from("fuzz"),
-        received: Timestamp::from_nanos(0),
-    });
+    let origin = Arc::new(Origin::of("fuzz", Timestamp::from_nanos(0)));
     let (mut redactor, mut parser) = (Redactor::default(), Parser::default());
     for record in whole.records.drain(..) {
         let record = redactor.redact(record, &mut parser);

@@ -41,14 +41,7 @@ fn alerts(events: &[Event]) -> Vec<String> {
 fuzz_target!(|payload: &[u8]| {
     let mut out = Decoded::default();
     DECODER.with(|decoder| decoder.borrow_mut().decode(payload, &mut out));
-    let origin = Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("fuzz"),
-        partition: PartitionId::from("fuzz"),
-        object: Arc::from("fuzz"),
-        received: Timestamp::from_nanos(0),
-    });
+    let origin = Arc::new(Origin::of("fuzz", Timestamp::from_nanos(0)));
     let mut events: Vec<Event> = out.records.drain(..).map(|record| normalize(record, &origin, Position(0))).collect();
     // What dedupe would drop.
     let mut seen = std::collections::BTreeSet::new();

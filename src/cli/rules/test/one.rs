@@ -7,7 +7,7 @@ use crate::codec::Codec;
 use crate::detect::cases::{Case, Expect, Part};
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::sight;
-use crate::model::{Alert, ClusterId, Envelope, Event, Form, Kinds, Origin, PartitionId, Position, SourceId, Status, TenantId, Timestamp};
+use crate::model::{Alert, Envelope, Event, Origin, Position, Status, Timestamp};
 use crate::pipeline::{Ledger, Worker, WorkerSettings};
 
 /// What came of a test.
@@ -37,27 +37,10 @@ fn replay(part: &Part, case: &Case) -> (Vec<Alert>, Vec<Event>, u64) {
     let engine = Engine::new(Arc::clone(&part.rules), EngineSettings { is_finite: true, ..EngineSettings::default() });
     let ledger = Arc::new(Ledger::default());
     let mut worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings::default());
-    let origin = Arc::new(Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("test"),
-        partition: PartitionId::from("test"),
-        object: Arc::from("test"),
-        received: Timestamp::default(),
-    });
+    let origin = Arc::new(Origin::of("test", Timestamp::default()));
     let (mut findings, mut events) = (Vec::new(), Vec::new());
     for (at, record) in (0..).zip(&case.records) {
-        let payloads = vec![(Position(at), record.clone())];
-        let envelope = Envelope {
-            origin: Arc::clone(&origin),
-            kinds: Kinds::ALL,
-            upto: Position(at),
-            form: Form::Whole,
-            is_last: false,
-            payloads,
-            rejects: Vec::new(),
-        };
-        let batch = worker.decode(&envelope);
+        let batch = worker.decode(&Envelope::of(Arc::clone(&origin), vec![(Position(at), record.clone())]));
         findings.extend(worker.detect(&batch.events));
         events.extend(batch.events);
     }

@@ -8,8 +8,8 @@ use crate::detect::rule::{
     Body, Comparison, Condition, Detection, Each, Elements, Extras, Filter, Item, LogSource, Part, Pattern, Place, Rule, RuleSet, Selection, Test,
 };
 use crate::model::{
-    ActId, ClusterId, EnvelopeKind, Event, EventId, Facts, Field, FieldRef, Kind, Level, Limits, Origin, Parser, PartitionId, Position, RuleHeader,
-    RuleType, SourceId, TenantId, TimePart, Timestamp,
+    ActId, ClusterId, EnvelopeKind, Event, EventId, Facts, Field, FieldRef, Kind, Level, Limits, Origin, Parser, Position, RuleHeader, RuleType,
+    TenantId, TimePart, Timestamp,
 };
 
 const FIELDS: [&str; 8] = ["a", "b", "a.b", "b.a", "a.b.c", "raw.a", "actor.user.name", "verb"];
@@ -268,14 +268,7 @@ fn rule(detection: Detection, logsource: LogSource) -> Rule {
 
 /// An event of nothing.
 fn nothing() -> Event {
-    let origin = Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("drawn"),
-        partition: PartitionId::from("drawn"),
-        object: Arc::from("drawn"),
-        received: Timestamp::from_seconds(0),
-    };
+    let origin = Origin::of("drawn", Timestamp::from_seconds(0));
     Event {
         id: EventId([0; 16]),
         act: ActId([0; 16]),

@@ -20,7 +20,7 @@ fn show_rule(rule: &Rule) -> String {
         .iter()
         .map(|group| format!("{}={}", group.name, group.fields.iter().map(|field| field.name()).collect::<Vec<_>>().join("+")))
         .collect();
-    let bounds: String = body.bounds.iter().map(|(bound, value)| format!(" {}{value}", op(*bound))).collect();
+    let bounds: String = body.bounds.iter().map(|(bound, value)| format!(" {}{value}", bound.sign())).collect();
     let count: String = body.count_fields.iter().map(|field| format!(" of {}", field.name())).collect();
     let percentile = if body.kind == CorrelationKind::ValuePercentile { format!(" at {}%", body.percentile) } else { String::new() };
     let condition = body.condition.as_ref().map_or_else(String::new, |condition| format!(" {condition:?}"));

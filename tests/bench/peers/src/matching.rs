@@ -19,14 +19,7 @@ type Pairs = BTreeSet<(usize, String)>;
 
 /// An event of nothing.
 pub fn event() -> Event {
-    let origin = Origin {
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        source: SourceId::from("bench"),
-        partition: PartitionId::from("bench"),
-        object: Arc::from("bench"),
-        received: Timestamp::from_seconds(0),
-    };
+    let origin = Origin::of("bench", Timestamp::from_seconds(0));
     Event {
         id: EventId([0; 16]),
         act: ActId([0; 16]),
