@@ -44,7 +44,7 @@ use self::plan::Plan;
 use self::quota::{CLASSES, Later};
 use super::recheck::{Ask, Rechecks};
 use super::watermark::Horizons;
-use crate::model::{AlertId, ClusterId, Duration, Event, GroupKey, Kinds, TenantId, Timestamp};
+use crate::model::{ActId, AlertId, ClusterId, Duration, Event, GroupKey, Kinds, TenantId, Timestamp};
 
 pub(crate) use self::stored::skip_group;
 pub(crate) use self::summary::CLOCK_AHEAD;
@@ -127,6 +127,8 @@ pub(crate) struct Correlator {
     dirty: Vec<u32>,
     /// Entries that have come in this batch, by group.
     pending: Vec<(u32, Entry)>,
+    /// What alerts below have become in this batch, by group and act: the last word counts.
+    followed: BTreeMap<(u32, (u16, ActId)), Option<Entry>>,
     batch: Vec<Entry>,
     /// Entries of all groups.
     entries: usize,
@@ -204,6 +206,7 @@ impl Correlator {
             index: HashTable::new(),
             hasher: keyed(),
             pending: Vec::new(),
+            followed: BTreeMap::new(),
             batch: Vec::new(),
             groups: Vec::new(),
             free: Vec::new(),
@@ -331,6 +334,8 @@ impl Correlator {
     pub(crate) fn settle(&mut self, limits: &Limits, mut out: Option<&mut Vec<Shown>>) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
+        let followed = std::mem::take(&mut self.followed);
+        self.pending.extend(followed.into_iter().filter_map(|((at, _), entry)| Some((at, entry?))));
         self.pending.sort_by(|(a, left), (b, right)| a.cmp(b).then_with(|| left.key().cmp(&right.key())));
         let mut pending = std::mem::take(&mut self.pending);
         let mut waiting = pending.drain(..).peekable();

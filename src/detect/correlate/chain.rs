@@ -153,10 +153,9 @@ impl Correlator {
         });
         let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
         let told = Group::act_of(&self.plan, rule, act);
-        self.pending.retain(|(of, entry)| *of != at || Group::act_of(&self.plan, entry.rule, entry.act) != told);
         group.extra.get_or_insert_default().removed.push(told);
         let capped = group.capped;
+        self.followed.insert((at, told), entry.filter(|entry| entry.time > capped));
         self.touch(at);
-        self.pending.extend(entry.filter(|entry| entry.time > capped).map(|entry| (at, entry)));
     }
 }

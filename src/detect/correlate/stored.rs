@@ -78,6 +78,7 @@ impl Correlator {
         self.lanes.clear();
         self.dirty.clear();
         self.pending.clear();
+        self.followed.clear();
         self.entries = 0;
         self.bytes = 0;
         self.ghosts = None;
