@@ -59,8 +59,10 @@ impl Group {
         if plan.judged != Judged::AtOnce || !self.alerts.is_empty() {
             return MIDDLE;
         }
-        let reached = self.progress(plan) + self.ghosts_by(self.newest());
-        let class = reached.saturating_mul(TOP) / plan.least.max(1);
+        let ghosts = self.ghosts_by(self.newest());
+        let class = |reached: usize| reached.saturating_mul(TOP) / plan.least.max(1);
+        // Most groups are far from their bound even if every entry counted, and need no look at which do.
+        let class = if class(self.entries.len() + ghosts) == 0 { 0 } else { class(self.progress(plan) + ghosts) };
         u8::try_from(class.min(TOP)).unwrap_or(MIDDLE)
     }
 

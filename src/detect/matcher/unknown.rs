@@ -25,7 +25,7 @@ const RESPONSE: u8 = 2;
 
 /// Rules that read bodies up to which every event is judged. Where there are more, one event stands for several: nothing rare leads to a rule without
 /// its tests on bodies, so many would have to be judged.
-const JUDGED_MAX: usize = 128;
+const JUDGED_MAX: usize = 32;
 
 /// What an event lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

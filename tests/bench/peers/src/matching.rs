@@ -7,9 +7,7 @@ use std::sync::Arc;
 use bartizan::detect::matcher::Matcher;
 use bartizan::detect::rule::RuleSet;
 use bartizan::detect::sigma;
-use bartizan::model::{
-    ActId, ClusterId, Doc, EnvelopeKind, Event, EventId, Facts, Kind, Limits, Origin, Parser, PartitionId, Position, SourceId, TenantId, Timestamp,
-};
+use bartizan::model::{ActId, ClusterId, Doc, EnvelopeKind, Event, EventId, Facts, Kind, Limits, Origin, Parser, Position, TenantId, Timestamp};
 use rsigma_eval::event::JsonEvent;
 
 use super::{Contender, race, show};
