@@ -4,6 +4,7 @@
 //! the same alerts. State is bounded by named limits; past one a count can be too low, never too high.
 
 mod absence;
+mod arrive;
 pub(crate) mod chain;
 mod close;
 mod entries;
@@ -36,15 +37,16 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use siphasher::sip128::SipHasher13;
 
+use self::arrive::Arrival;
 use self::chain::Shown;
-use self::entry::{Entry, Values};
+use self::entry::{Act, Entry};
 use self::ghosts::Ghosts;
 use self::group::Group;
 use self::plan::Plan;
 use self::quota::{CLASSES, Later};
 use super::recheck::{Ask, Rechecks};
 use super::watermark::Horizons;
-use crate::model::{ActId, AlertId, ClusterId, Duration, Event, GroupKey, Kinds, TenantId, Timestamp};
+use crate::model::{AlertId, ClusterId, Duration, Event, GroupKey, Kinds, TenantId, Timestamp};
 
 pub(crate) use self::stored::skip_group;
 pub(crate) use self::summary::CLOCK_AHEAD;
@@ -124,11 +126,13 @@ pub(crate) struct Correlator {
     free: Vec<u32>,
     /// By place: clusters are judged each by its own sources.
     lanes: BTreeMap<u32, Lane>,
+    /// What matched and waits to be taken in.
+    arrivals: Vec<Arrival>,
     dirty: Vec<u32>,
     /// Entries that have come in this batch, by group.
     pending: Vec<(u32, Entry)>,
     /// What alerts below have become in this batch, by group and act: the last word counts.
-    followed: BTreeMap<(u32, (u16, ActId)), Option<Entry>>,
+    followed: BTreeMap<(u32, (u16, Act)), Option<Entry>>,
     batch: Vec<Entry>,
     /// Entries of all groups.
     entries: usize,
@@ -183,14 +187,6 @@ fn table_hash(name: u128) -> u64 {
     name as u64
 }
 
-/// What lies in the way of an event that matched.
-pub(crate) enum Admission {
-    /// It is not counted, or was before.
-    Ignored,
-    /// It counts in this group, with these values.
-    Counts { group: u32, values: Values },
-}
-
 impl Correlator {
     /// Of the rule of this number, which is judged by horizons of this class.
     pub(crate) fn new(plan: Plan, rule: usize, class: usize) -> Self {
@@ -205,6 +201,7 @@ impl Correlator {
             class,
             index: HashTable::new(),
             hasher: keyed(),
+            arrivals: Vec::new(),
             pending: Vec::new(),
             followed: BTreeMap::new(),
             batch: Vec::new(),
@@ -265,25 +262,6 @@ impl Correlator {
         }
     }
 
-    /// Finds the group of an event that matched the referred rule. `time` is that which it counts for, `place` that of its cluster.
-    pub(crate) fn admit(&mut self, event: &Event, rule: u16, time: i64, place: u32) -> Admission {
-        let Self { plan, scratch, .. } = self;
-        key_into(scratch, &event.tenant, &event.cluster);
-        let counts = plan.group(event, rule, &mut |name, value| add_to_key(scratch, name, value));
-        if !counts {
-            return Admission::Ignored;
-        }
-        let Some(values) = plan.values(event) else { return Admission::Ignored };
-        let name = self.name();
-        if let Some(at) = self.find(name) {
-            let is_known = matches!(self.groups.get(at as usize), Some(Some(group)) if group.knows(&self.plan, rule, event.act, (time, event.id)));
-            return if is_known { Admission::Ignored } else { Admission::Counts { group: at, values } };
-        }
-        let Some(key) = self.group_key(event, rule) else { return Admission::Ignored };
-        let group = self.begin(name, Group::new(event.tenant.clone(), event.cluster.clone(), key, place), time);
-        Admission::Counts { group, values }
-    }
-
     /// The name of the group of the key that was written last. Nobody who chooses values can make two keys have one.
     fn name(&self) -> u128 {
         self.hasher.hash(&self.scratch).as_u128()
@@ -296,7 +274,7 @@ impl Correlator {
     /// Keeps a new group under this name.
     fn begin(&mut self, name: u128, mut group: Group, time: i64) -> u32 {
         let gone = self.ghosts.as_ref().map_or(0, |ghosts| ghosts.recall(table_hash(name)));
-        group.name = name;
+        group.set_name(name);
         group.ghosts = (gone > 0).then(|| Box::new((gone, time.saturating_add(self.plan.span))));
         let at = match self.free.pop() {
             Some(at) => at,
@@ -311,8 +289,8 @@ impl Correlator {
         at
     }
 
-    /// Adds an entry to the group that [`Correlator::admit`] named.
-    pub(crate) fn push(&mut self, at: u32, entry: Entry) {
+    /// Adds an entry to a group.
+    pub(super) fn push(&mut self, at: u32, entry: Entry) {
         self.touch(at);
         let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
         match group.push(&self.plan, &self.plan.header.id, entry) {
@@ -333,7 +311,9 @@ impl Correlator {
     /// Works in what was pushed since, and puts out what that changed (nothing, if there is no `out`: the alerts wait).
     pub(crate) fn settle(&mut self, limits: &Limits, mut out: Option<&mut Vec<Shown>>) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.sort_unstable();
+        if !self.pending.is_empty() || !self.followed.is_empty() {
+            dirty.sort_unstable();
+        }
         let followed = std::mem::take(&mut self.followed);
         self.pending.extend(followed.into_iter().filter_map(|((at, _), entry)| Some((at, entry?))));
         self.pending.sort_by(|(a, left), (b, right)| a.cmp(b).then_with(|| left.key().cmp(&right.key())));

@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub use self::state::{Cold, Restore};
 use super::correlate::chain::Shown;
 use super::correlate::entry::Entry;
-use super::correlate::{Admission, CLOCK_AHEAD, Correlator, alert_id};
+use super::correlate::{CLOCK_AHEAD, Correlator, alert_id};
 pub use super::correlate::{ENTITIES_MAX, EVENTS_MAX, Limits, STEPS_MAX};
 pub use super::explain::Explanation;
 use super::explain::explain;
@@ -199,9 +199,10 @@ impl Engine {
             self.matcher.find(event, &mut found);
             if !found.is_empty() {
                 self.matched.push(at);
-                self.feed(event, &found, out);
+                self.feed((events, at), &found, out);
             }
         }
+        (0..self.correlators.len()).for_each(|at| self.take_in(at, events));
         self.stats.events += events.len() as u64;
         self.found = found;
         let is_finite = self.settings.is_finite;
@@ -218,11 +219,24 @@ impl Engine {
         &self.matched
     }
 
-    fn feed(&mut self, event: &Event, found: &[u32], out: &mut Vec<Finding>) {
+    /// Has a correlator take in what has arrived of these events.
+    fn take_in(&mut self, at: usize, events: &[Event]) {
+        let Self { correlators, journal, .. } = self;
+        correlators[at].take_in(events, &mut |whose, entry| {
+            if let Some(journal) = journal {
+                journal.entry(at, whose, entry);
+            }
+        });
+    }
+
+    /// Of the event at this place, which matched these rules.
+    fn feed(&mut self, (events, number): (&[Event], usize), found: &[u32], out: &mut Vec<Finding>) {
+        let Some(event) = events.get(number) else { return };
         let ahead = if self.settings.is_finite { None } else { ahead(event) };
         let time = if ahead.is_some() { event.origin.received } else { event.time };
         self.stats.clamped += u64::from(ahead.is_some());
         let place = self.horizons.place(&event.tenant, &event.cluster);
+        let act = self.settings.key.act(&event.act);
         let mut was_late = false;
         for rule in found {
             let rule = *rule as usize;
@@ -251,12 +265,12 @@ impl Engine {
                     }
                     continue;
                 }
-                let Admission::Counts { group, values } = self.correlators[at].admit(event, position, time.nanos(), place) else { continue };
+                let Some((name, values)) = self.correlators[at].counts(event, position) else { continue };
                 let witness = self.witness(&mut witness, event, rule);
                 let entry = Entry {
                     time: time.nanos(),
                     id: event.id,
-                    act: event.act,
+                    act,
                     rule: position,
                     is_late,
                     is_clamped: ahead.is_some(),
@@ -264,12 +278,9 @@ impl Engine {
                     values,
                     witness,
                 };
-                if let Some(journal) = &mut self.journal
-                    && let Some(whose) = self.correlators[at].whose(group)
-                {
-                    journal.entry(at, whose, &entry);
+                if self.correlators[at].arrive(name, place, number, entry) {
+                    self.take_in(at, events);
                 }
-                self.correlators[at].push(group, entry);
             }
         }
         self.stats.late += u64::from(was_late);

@@ -20,10 +20,10 @@ mod write;
 
 pub(super) use bytes::{Bytes, put_key, put_len, put_number, put_text, put_time};
 pub(super) use read::{Headers, Operation, Reading};
-pub(super) use write::{Journal, Scribe};
+pub(super) use write::{Journal, Scribe, Whose};
 
 /// The version that this build writes, and the only one it reads: from another one the windows are filled from the store.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Bytes of the check.
 const CHECK_BYTES: usize = 8;

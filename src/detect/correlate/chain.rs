@@ -145,7 +145,7 @@ impl Correlator {
                 self.begin(name, Group::new(finding.tenant.clone(), finding.cluster.clone(), key, *place), *anchor)
             }
         };
-        let act = ActId(finding.id.0);
+        let act = self.plan.key.act(&ActId(finding.id.0));
         let (is_late, is_clamped) = (finding.late, content.is_clamped);
         let entry = (!is_gone).then(|| {
             let id = EventId(finding.id.0);

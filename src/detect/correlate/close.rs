@@ -7,12 +7,11 @@
 
 use super::absence;
 use super::chain::Shown;
-use super::entry::Entry;
+use super::entry::{Act, Entry};
 use super::group::{Group, Window};
 use super::numbers;
 use super::order::longest;
 use super::plan::{Judged, Plan, PlanKind};
-use crate::model::ActId;
 
 /// What only some groups need.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(super) struct Extra {
     /// When the group stands next in the queue of closings.
     pub(super) scheduled: i64,
     /// Acts whose entries go: alerts that have changed or gone.
-    pub(super) removed: Vec<(u16, ActId)>,
+    pub(super) removed: Vec<(u16, Act)>,
 }
 
 impl Default for Extra {

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::{Deref, Index, IndexMut};
 
-use super::entry::Entry;
-use crate::model::ActId;
+use super::entry::{Act, Entry};
+
+const _: () = assert!(size_of::<Entry>() == 64);
 
 /// Sorted by [`Entry::key`]. Read as a list; changed by what keeps the sum of bytes right.
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub(crate) struct Entries {
     list: VecDeque<Entry>,
     /// What entries point to, in bytes, about.
     beyond: usize,
-    /// A bit for each act that came, by its first byte.
+    /// A bit for each act that came, by its last bits.
     acts: u64,
 }
 
@@ -38,19 +39,19 @@ impl IndexMut<usize> for Entries {
 
 impl From<Vec<Entry>> for Entries {
     fn from(list: Vec<Entry>) -> Self {
-        let acts = list.iter().fold(0, |acts, entry| acts | act_bit(&entry.act));
+        let acts = list.iter().fold(0, |acts, entry| acts | act_bit(entry.act));
         Self { beyond: list.iter().map(Entry::beyond).sum(), acts, list: list.into() }
     }
 }
 
-/// Ids of acts are hashes, so their bytes are evenly spread.
-fn act_bit(act: &ActId) -> u64 {
-    1 << (act.0[0] & 63)
+/// Acts are told apart by hashes, so their bits are evenly spread.
+fn act_bit(act: Act) -> u64 {
+    1 << (act.0 & 63)
 }
 
 impl Entries {
     /// False: there is no entry of this act.
-    pub(super) fn may_have(&self, act: &ActId) -> bool {
+    pub(super) fn may_have(&self, act: Act) -> bool {
         self.acts & act_bit(act) != 0
     }
 
@@ -59,10 +60,11 @@ impl Entries {
         self.list.capacity() * size_of::<Entry>() + self.beyond
     }
 
-    /// Room for one more, in small steps: most groups stay small, and there are many.
+    /// Room for one more, in small steps: most groups stay small, and there are many. Of entries of 64 bytes allocators waste nothing so.
     fn grow(&mut self) {
         if self.list.len() == self.list.capacity() {
-            let more = if self.list.is_empty() { 1 } else { (self.list.len() / 4).max(2) };
+            let len = self.list.len();
+            let more = if len < 8 { len.max(2) } else { (len / 4).max(4) };
             self.list.reserve_exact(more);
         }
     }
@@ -70,14 +72,14 @@ impl Entries {
     pub(super) fn push_back(&mut self, entry: Entry) {
         self.grow();
         self.beyond += entry.beyond();
-        self.acts |= act_bit(&entry.act);
+        self.acts |= act_bit(entry.act);
         self.list.push_back(entry);
     }
 
     pub(super) fn insert(&mut self, at: usize, entry: Entry) {
         self.grow();
         self.beyond += entry.beyond();
-        self.acts |= act_bit(&entry.act);
+        self.acts |= act_bit(entry.act);
         self.list.insert(at, entry);
     }
 

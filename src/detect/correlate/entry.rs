@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::detect::witness::Witness;
-use crate::model::{ActId, EventId};
+use crate::model::EventId;
 
 /// Order of entries: time, then event id, then the referred rule.
 pub(crate) type Key = (i64, EventId, u16);
@@ -11,13 +11,17 @@ pub(crate) type Key = (i64, EventId, u16);
 /// A key before all others.
 pub(super) const FIRST: Key = (i64::MIN, EventId([0; 16]), 0);
 
+/// Tells an act from others in its group: a keyed hash of its id, by [`ValueKey`](crate::detect::engine::ValueKey). There are very many, so it is short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Act(pub(crate) u64);
+
 /// One act that counts, by the earliest of its events.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// Nanoseconds since 1970.
     pub(crate) time: i64,
     pub(crate) id: EventId,
-    pub(crate) act: ActId,
+    pub(crate) act: Act,
     /// Position of the matching rule in the correlation.
     pub(crate) rule: u16,
     pub(crate) is_late: bool,
@@ -38,15 +42,19 @@ pub(crate) enum Values {
     #[default]
     None,
     One(u64),
-    Many(Box<[u64]>),
+    Many(Box<More>),
 }
+
+/// More values than one. It stands apart, for an entry to stay small.
+#[derive(Debug, Clone)]
+pub(crate) struct More(Box<[u64]>);
 
 impl From<Vec<u64>> for Values {
     fn from(values: Vec<u64>) -> Self {
         match values.as_slice() {
             [] => Self::None,
             [only] => Self::One(*only),
-            _ => Self::Many(values.into()),
+            _ => Self::Many(Box::new(More(values.into()))),
         }
     }
 }
@@ -58,7 +66,7 @@ impl std::ops::Deref for Values {
         match self {
             Self::None => &[],
             Self::One(value) => std::slice::from_ref(value),
-            Self::Many(values) => values,
+            Self::Many(values) => &values.0,
         }
     }
 }

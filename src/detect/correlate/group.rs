@@ -15,19 +15,20 @@ use foldhash::fast::RandomState;
 
 use super::chain::Shown;
 use super::close::Extra;
-use super::entry::{Entries, Entry, FIRST, Key};
+use super::entry::{Act, Entries, Entry, FIRST, Key};
 use super::insert::Reach;
 use super::plan::{Judged, Plan, PlanKind};
 use super::quota::Queued;
 use super::summary::Summary;
+use crate::detect::journal::Whose;
 use crate::detect::window::Scanner;
-use crate::model::{ActId, AlertId, ClusterId, GroupKey, TenantId, Timestamp};
+use crate::model::{AlertId, ClusterId, GroupKey, TenantId, Timestamp};
 
 /// Entries up to which an act is looked for one by one.
 const LINEAR_MAX: usize = 32;
 
 /// The key of the entry of each act.
-type Acts = HashMap<(u16, ActId), Key, RandomState>;
+type Acts = HashMap<(u16, Act), Key, RandomState>;
 
 /// An alert as far as it is known.
 #[derive(Debug)]
@@ -50,14 +51,20 @@ pub(super) struct Window {
     pub(super) last: usize,
 }
 
-/// Entries and alerts of one group.
+/// Whose a group is.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct Owner {
     pub(super) tenant: TenantId,
     pub(super) cluster: ClusterId,
     pub(super) key: GroupKey,
     /// The keyed hash of all three, which is its name in the index.
     pub(super) name: u128,
+}
+
+/// Entries and alerts of one group. What every entry needs stands in it, the rest apart: there are many, and most are small.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) owner: Box<Owner>,
     /// The place of its cluster among the horizons.
     pub(super) place: u32,
     pub(super) entries: Entries,
@@ -75,8 +82,10 @@ pub(super) struct Group {
     /// Entries of this batch wait to be worked in.
     has_pending: bool,
     /// The first alert that entries of this batch have changed.
-    changed: Option<usize>,
+    changed: Option<u32>,
     pub(super) queued: Option<Queued>,
+    /// What its owner takes, in bytes, about.
+    pub(super) owner_bytes: u32,
     /// The bytes that it is counted for.
     pub(super) counted: u32,
     /// How many entries it had that had to go with it, at most, and up to when they matter.
@@ -87,11 +96,10 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn new(tenant: TenantId, cluster: ClusterId, key: GroupKey, place: u32) -> Self {
+        let values: usize = key.iter().map(|(_, value)| 48 + value.as_ref().map_or(0, |value| value.len())).sum();
         Self {
-            tenant,
-            cluster,
-            key,
-            name: 0,
+            owner_bytes: u32::try_from(size_of::<Owner>() + values).unwrap_or(u32::MAX),
+            owner: Box::new(Owner { tenant, cluster, key, name: 0 }),
             place,
             entries: Entries::default(),
             acts: None,
@@ -110,6 +118,21 @@ impl Group {
         }
     }
 
+    /// The name under which it stands in the index.
+    pub(super) fn set_name(&mut self, name: u128) {
+        self.owner.name = name;
+    }
+
+    /// Tenant, cluster and values.
+    pub(super) fn whose(&self) -> Whose<'_> {
+        (&self.owner.tenant, &self.owner.cluster, &self.owner.key)
+    }
+
+    /// Reads what lies at both ends of it, to have it at hand. What it returns means nothing.
+    pub(super) fn look(&self) -> usize {
+        self.entries.len() + self.counted as usize + usize::from(self.is_dirty) + self.alerts.len()
+    }
+
     /// The newest time it has seen.
     pub(super) fn newest(&self) -> i64 {
         self.entries.back().map_or(i64::MIN, |entry| entry.time)
@@ -121,27 +144,27 @@ impl Group {
 
     /// What the table of acts takes, in bytes, about.
     pub(super) fn acts_bytes(&self) -> usize {
-        self.acts.as_ref().map_or(0, |acts| acts.capacity() * (size_of::<((u16, ActId), Key)>() + 1))
+        self.acts.as_ref().map_or(0, |acts| acts.capacity() * (size_of::<((u16, Act), Key)>() + 1))
     }
 
     /// The part of an entry's key that tells acts apart: a temporal rule counts an act once for each rule.
-    pub(super) fn act_of(plan: &Plan, rule: u16, act: ActId) -> (u16, ActId) {
+    pub(super) fn act_of(plan: &Plan, rule: u16, act: Act) -> (u16, Act) {
         match plan.kind {
             PlanKind::Temporal | PlanKind::Ordered => (rule, act),
             PlanKind::Single | PlanKind::Count | PlanKind::Distinct | PlanKind::Sum | PlanKind::Average | PlanKind::Percentile => (0, act),
         }
     }
 
-    fn find(&self, plan: &Plan, act: (u16, ActId)) -> Option<Key> {
+    fn find(&self, plan: &Plan, act: (u16, Act)) -> Option<Key> {
         match &self.acts {
-            _ if !self.entries.may_have(&act.1) => None,
+            _ if !self.entries.may_have(act.1) => None,
             Some(acts) => acts.get(&act).copied(),
             None => self.entries.iter().find(|entry| Self::act_of(plan, entry.rule, entry.act) == act).map(Entry::key),
         }
     }
 
     /// Whether the group already has this act by this event or an earlier one, or may have had it.
-    pub(super) fn knows(&self, plan: &Plan, rule: u16, act: ActId, key: (i64, crate::model::EventId)) -> bool {
+    pub(super) fn knows(&self, plan: &Plan, rule: u16, act: Act, key: (i64, crate::model::EventId)) -> bool {
         key.0 <= self.capped || self.find(plan, Self::act_of(plan, rule, act)).is_some_and(|known| (known.0, known.1) <= key)
     }
 
@@ -160,6 +183,7 @@ impl Group {
         self.entries.push_back(entry);
         self.index_acts(plan);
         if let Some(alert) = self.append(plan, rule_id) {
+            let alert = u32::try_from(alert).unwrap_or(u32::MAX);
             self.changed = Some(self.changed.map_or(alert, |changed| changed.min(alert)));
         }
         None
@@ -175,7 +199,7 @@ impl Group {
         out: Option<&mut Vec<Shown>>,
     ) -> u64 {
         let mut dirty = self.remove(plan);
-        let mut changed = self.changed.take();
+        let mut changed = self.changed.take().map(|changed| changed as usize);
         self.has_pending = false;
         for entry in pending {
             self.index_acts(plan);
@@ -322,7 +346,7 @@ impl Group {
             Some(alert) if absorbs(alert) => {}
             _ => {
                 let start = Timestamp::from_nanos(window.end.0).bucket(crate::model::Duration(plan.bucket));
-                let id = super::alert_id(&self.tenant, &self.cluster, rule_id, &self.key, &start.nanos().to_le_bytes());
+                let id = super::alert_id(&self.owner.tenant, &self.owner.cluster, rule_id, &self.owner.key, &start.nanos().to_le_bytes());
                 self.alerts.reserve_exact(1);
                 self.alerts.push(Anchored {
                     id,

@@ -3,9 +3,11 @@
 //! Of all groups of a rule the one goes that got least far towards its bound, and of those the one that is idle longest: a flood of fresh keys pushes out
 //! itself. Groups stand in order of that at all times, so that one goes at the cost of a look-up, and no sweep is needed.
 
+use std::num::NonZeroU8;
+
 use super::chain::Shown;
 use super::ghosts::Ghosts;
-use super::group::{Anchored, Group};
+use super::group::{Anchored, Group, Owner};
 use super::plan::{Judged, Plan, PlanKind};
 use super::{Correlator, Limits, table_hash};
 use crate::detect::recheck::Ask;
@@ -30,8 +32,19 @@ const LATER_MAX: usize = 10_000;
 /// Where a group stands in the queues of its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Queued {
-    class: u8,
+    /// One more than the class.
+    queue: NonZeroU8,
     pub(super) time: i64,
+}
+
+impl Queued {
+    fn new(class: u8, time: i64) -> Self {
+        Self { queue: NonZeroU8::MIN.saturating_add(class), time }
+    }
+
+    fn class(self) -> u8 {
+        self.queue.get() - 1
+    }
 }
 
 /// A group that went before its windows closed.
@@ -86,10 +99,9 @@ impl Group {
 
     /// What it takes, in bytes, about.
     fn bytes(&self) -> usize {
-        let values: usize = self.key.iter().map(|(_, value)| 48 + value.as_ref().map_or(0, |value| value.len())).sum();
         let alerts = self.alerts.capacity() * size_of::<Anchored>() + self.alerts.iter().map(|alert| alert.summary.bytes()).sum::<usize>();
         // Beside itself: its places in the index and the queues.
-        size_of::<Self>() + 96 + values + alerts + self.entries.bytes() + self.acts_bytes()
+        size_of::<Self>() + 96 + self.owner_bytes as usize + alerts + self.entries.bytes() + self.acts_bytes()
     }
 }
 
@@ -105,13 +117,13 @@ impl Correlator {
         let bytes = u32::try_from(group.bytes()).unwrap_or(u32::MAX);
         self.bytes = (self.bytes + bytes as usize).saturating_sub(std::mem::replace(&mut group.counted, bytes) as usize);
         let class = group.class(&self.plan);
-        let before = group.queued.replace(Queued { class, time });
+        let before = group.queued.replace(Queued::new(class, time));
         if before == group.queued {
             return;
         }
         let lane = self.lanes.entry(group.place).or_default();
-        if let Some(Queued { class, time }) = before {
-            lane.queues[usize::from(class)].remove(&(time, at));
+        if let Some(before) = before {
+            lane.queues[usize::from(before.class())].remove(&(before.time, at));
         }
         lane.queues[usize::from(class)].insert((time, at));
     }
@@ -121,7 +133,7 @@ impl Correlator {
         let Some(Some(group)) = self.groups.get(at as usize) else { return };
         // The time of a group that stays in its class is brought up to date when it comes to it.
         let time = match group.queued {
-            Some(Queued { class, time }) if class == group.class(&self.plan) => time,
+            Some(queued) if queued.class() == group.class(&self.plan) => queued.time,
             _ => group.newest(),
         };
         self.queue(at, time);
@@ -130,12 +142,12 @@ impl Correlator {
     /// Takes a group out.
     pub(super) fn remove(&mut self, at: u32) -> Option<Group> {
         let group = self.groups.get_mut(at as usize).and_then(Option::take)?;
-        if let (Some(Queued { class, time }), Some(lane)) = (group.queued, self.lanes.get_mut(&group.place)) {
-            lane.queues[usize::from(class)].remove(&(time, at));
+        if let (Some(queued), Some(lane)) = (group.queued, self.lanes.get_mut(&group.place)) {
+            lane.queues[usize::from(queued.class())].remove(&(queued.time, at));
         }
         self.bytes = self.bytes.saturating_sub(group.counted as usize);
         self.entries = self.entries.saturating_sub(group.len());
-        if let Ok(found) = self.index.find_entry(table_hash(group.name), |(_, known)| *known == at) {
+        if let Ok(found) = self.index.find_entry(table_hash(group.owner.name), |(_, known)| *known == at) {
             found.remove();
         }
         self.free.push(at);
@@ -192,7 +204,7 @@ impl Correlator {
         if is_finite {
             ghosts.turn(group.newest(), self.plan.span);
         }
-        ghosts.remember(table_hash(group.name), group.progress(&self.plan).max(1));
+        ghosts.remember(table_hash(group.owner.name), group.progress(&self.plan).max(1));
         true
     }
 
@@ -204,7 +216,8 @@ impl Correlator {
             return;
         }
         let due = to.saturating_add(self.plan.span).saturating_add(self.plan.delay());
-        let key = (self.rule, group.tenant, group.cluster, group.key);
+        let Owner { tenant, cluster, key, .. } = *group.owner;
+        let key = (self.rule, tenant, cluster, key);
         self.later.push(Later { due, place: group.place, ask: Ask { key, from, to, reach: self.reach(), late: None } });
     }
 
@@ -230,7 +243,8 @@ impl Correlator {
         if ghosts == 0 || !group.alerts.is_empty() || !self.raises || group.progress(&self.plan) + ghosts < self.plan.least {
             return;
         }
-        let key = (self.rule, group.tenant.clone(), group.cluster.clone(), group.key.clone());
+        let Owner { tenant, cluster, key, .. } = &*group.owner;
+        let key = (self.rule, tenant.clone(), cluster.clone(), key.clone());
         self.asks.push(Ask { key, from: newest.saturating_sub(self.plan.span), to: newest, reach: self.reach(), late: None });
     }
 }

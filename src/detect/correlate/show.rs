@@ -45,9 +45,9 @@ impl Group {
         Finding {
             id: alert.id,
             rule: Arc::clone(&plan.header),
-            tenant: self.tenant.clone(),
-            cluster: self.cluster.clone(),
-            group: self.key.clone(),
+            tenant: self.owner.tenant.clone(),
+            cluster: self.owner.cluster.clone(),
+            group: self.owner.key.clone(),
             title: summary.title(plan),
             first: Timestamp::from_nanos(summary.first),
             last: Timestamp::from_nanos(summary.last),

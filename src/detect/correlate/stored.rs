@@ -15,16 +15,10 @@ pub(crate) fn skip_group(whose: (TenantId, ClusterId, GroupKey), from: &mut Read
 }
 
 impl Correlator {
-    /// Tenant, cluster and values of a group that [`Correlator::admit`] named.
-    pub(crate) fn whose(&self, group: u32) -> Option<(&TenantId, &ClusterId, &GroupKey)> {
-        let group = self.groups.get(group as usize)?.as_ref()?;
-        Some((&group.tenant, &group.cluster, &group.key))
-    }
-
     /// Appends every group, as this rule's.
     pub(crate) fn write(&self, rule: usize, to: &mut Scribe) {
         for group in self.groups.iter().flatten() {
-            to.group(rule, (&group.tenant, &group.cluster, &group.key));
+            to.group(rule, group.whose());
             put_time(&mut to.to, group.queued.map_or(i64::MIN, |queued| queued.time));
             group.write(to);
         }
@@ -76,6 +70,7 @@ impl Correlator {
         self.groups.clear();
         self.free.clear();
         self.lanes.clear();
+        self.arrivals.clear();
         self.dirty.clear();
         self.pending.clear();
         self.followed.clear();
@@ -102,7 +97,7 @@ impl Correlator {
         let lanes = std::mem::take(&mut self.lanes);
         for at in (0..).take(self.groups.len()) {
             let Some(Some(group)) = self.groups.get_mut(at as usize) else { continue };
-            group.place = place(&group.tenant, &group.cluster);
+            group.place = place(&group.owner.tenant, &group.owner.cluster);
             if let Some(queued) = group.queued.take() {
                 self.queue(at, queued.time);
             }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use foldhash::fast::{FixedState, RandomState};
 
 use super::chain::Content;
-use super::entry::{Entry, Key};
+use super::entry::{Act, Entry, Key};
 use super::plan::{Plan, PlanKind};
 use crate::detect::title;
 use crate::detect::witness::Witness;
-use crate::model::{ActId, EventId, Step};
+use crate::model::{EventId, Step};
 
 /// Events that an alert names.
 pub const EVENTS_MAX: usize = 100;
@@ -46,7 +46,7 @@ pub(super) struct Summary {
     pub(super) is_late: bool,
     pub(super) is_clamped: bool,
     /// Where an act can have several entries: the acts counted.
-    acts: HashSet<ActId, RandomState>,
+    acts: HashSet<Act, RandomState>,
 }
 
 /// Puts an element in its place, unless it is there or lies past the limit.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Admission, Correlator, Entry, Plan};
+use super::{Correlator, Entry, Plan};
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::key::ValueKey;
 use crate::detect::matcher::Matcher;
@@ -272,11 +272,12 @@ fn acts_are_looked_up_in_a_table_within_a_batch() {
     let (mut correlator, (mut matcher, _), mut witnesses) = (Correlator::new(plan, 3, 0), Matcher::new(&set), Witnesses::default());
     for number in 0..100_i64 {
         let event = event(&format!("e{number}"), number, r#"{"r0":1,"u":"alice"}"#);
-        let Admission::Counts { group, values } = correlator.admit(&event, 0, event.time.nanos(), 0) else { panic!("{number} counts") };
+        let (name, values) = correlator.counts(&event, 0).unwrap();
         matcher.find(&event, &mut Vec::new());
         let witness = witnesses.of_event((0, &set.rules[0].header), &event, &mut matcher, &[]);
-        let (time, id, act) = (event.time.nanos(), event.id, event.act);
-        correlator.push(group, Entry { time, id, act, rule: 0, is_late: false, is_clamped: false, is_end: false, values, witness });
+        let (time, id, act) = (event.time.nanos(), event.id, ValueKey::default().act(&event.act));
+        correlator.arrive(name, 0, 0, Entry { time, id, act, rule: 0, is_late: false, is_clamped: false, is_end: false, values, witness });
+        correlator.take_in(&[event], &mut |_, _| {});
     }
     let group = correlator.groups[0].as_ref().unwrap();
     assert!(group.len() == 100 && group.acts_bytes() > 0, "{} entries and no table", group.len());

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{ADVANCE, BEGIN, Bytes, CHECK_BYTES, Damaged, ENTRY, GROUP, SETTLE, VERSION, check_of};
-use crate::detect::correlate::entry::Entry;
+use crate::detect::correlate::entry::{Act, Entry};
 use crate::detect::identity::Identity;
 use crate::detect::key::ValueKey;
 use crate::detect::witness::Witness;
-use crate::model::{ActId, ClusterId, GroupKey, RuleHeader, TenantId};
+use crate::model::{ClusterId, GroupKey, RuleHeader, TenantId};
 
 /// Headers of the rules in force, by their ids.
 pub(in crate::detect) type Headers = BTreeMap<String, Arc<RuleHeader>>;
@@ -92,7 +92,7 @@ impl<'a> Reading<'a> {
 
     pub(in crate::detect) fn entry(&mut self) -> Option<Entry> {
         let (time, id, rule) = self.from.key()?;
-        let act = ActId(self.from.array()?);
+        let act = Act(u64::from_le_bytes(self.from.array()?));
         let flags = self.from.byte().filter(|flags| *flags < 8)?;
         let values = self.from.list(|from| from.array().map(u64::from_le_bytes))?;
         let witness = self.witness()?;

@@ -51,7 +51,7 @@ impl Scribe {
 
     pub(in crate::detect) fn entry(&mut self, entry: &Entry) {
         bytes::put_key(&mut self.to, &entry.key());
-        self.to.extend_from_slice(&entry.act.0);
+        self.to.extend_from_slice(&entry.act.0.to_le_bytes());
         self.to.push(u8::from(entry.is_late) | u8::from(entry.is_end) << 1 | u8::from(entry.is_clamped) << 2);
         bytes::put_len(&mut self.to, entry.values.len());
         entry.values.iter().for_each(|value| self.to.extend_from_slice(&value.to_le_bytes()));

@@ -9,9 +9,7 @@ impl Group {
     /// Appends what it holds. A batch has to be settled.
     pub(in crate::detect::correlate) fn write(&self, to: &mut Scribe) {
         // The scanner and the table of acts are made anew from the entries; nothing waits between batches.
-        let Self {
-            tenant: _, cluster: _, key: _, name: _, place: _, entries, acts: _, alerts, scanner: _, has_many: _, floor, capped, extra, ..
-        } = self;
+        let Self { owner: _, owner_bytes: _, place: _, entries, acts: _, alerts, scanner: _, has_many: _, floor, capped, extra, .. } = self;
         put_time(&mut to.to, *floor);
         put_time(&mut to.to, *capped);
         put_time(&mut to.to, extra.as_ref().map_or(i64::MIN, |extra| extra.judged));

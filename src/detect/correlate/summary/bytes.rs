@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::entry::Key;
+use super::super::entry::{Act, Key};
 use super::Summary;
 use crate::detect::journal::{Reading, Scribe, put_key, put_len, put_number, put_text, put_time};
 use crate::detect::witness::Witness;
-use crate::model::{ActId, EventId};
+use crate::model::EventId;
 
 impl Summary {
     /// Appends it.
@@ -36,10 +36,10 @@ impl Summary {
             put_text(&mut to.to, value);
         }
         to.to.push(u8::from(*is_late) | u8::from(*is_clamped) << 1);
-        let mut sorted: Vec<&ActId> = acts.iter().collect();
+        let mut sorted: Vec<&Act> = acts.iter().collect();
         sorted.sort_unstable();
         put_len(&mut to.to, sorted.len());
-        sorted.into_iter().for_each(|act| to.to.extend_from_slice(&act.0));
+        sorted.into_iter().for_each(|act| to.to.extend_from_slice(&act.0.to_le_bytes()));
     }
 
     /// Reads it. `None` if these bytes are none.
@@ -57,7 +57,7 @@ impl Summary {
             ..Self::default()
         };
         let flags = from.from.byte().filter(|flags| *flags < 4)?;
-        let acts = from.from.list(|from| from.array().map(ActId))?.into_iter().collect();
+        let acts = from.from.list(|from| from.array().map(|act| Act(u64::from_le_bytes(act))))?.into_iter().collect();
         Some(Self { is_late: flags & 1 != 0, is_clamped: flags & 2 != 0, acts, ..summary })
     }
 }
