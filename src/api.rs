@@ -149,6 +149,8 @@ pub trait Service: Send + Sync {
     fn rules(&self) -> Arc<Vec<Value>>;
     /// Why this rule can not fire on what was seen so far: the fields that it needs and that were never there. Null if nothing is known to be in the way.
     fn blind(&self, rule: &str) -> Value;
+    /// Events for which this rule could not be decided since they lack what it asks for.
+    fn unknown(&self, rule: &str) -> u64;
     /// Reads the rules anew, and tells what changed.
     async fn reload(&self) -> Result<Value, RulesError>;
     /// Runs rules over the stored past, for as long as a search may take at most.

@@ -20,12 +20,13 @@ pub(super) async fn rules(State(api): State<Api>) -> Json<Value> {
     Json(json!({"rules": api.service.rules().as_ref(), "next_cursor": null}))
 }
 
-/// One rule by its id, and whether it can fire on what was seen.
+/// One rule by its id, whether it can fire on what was seen, and for how many events it could not be decided.
 pub(super) async fn rule(State(api): State<Api>, Id(id): Id) -> Result<Json<Value>, Problem> {
     let rules = api.service.rules();
     let found = rules.iter().find(|rule| rule.get("id").and_then(Value::as_str) == Some(id.as_str()));
     let mut found = found.cloned().ok_or_else(|| Problem::not_found("there is no rule of this id"))?;
     found["blind"] = api.service.blind(&id);
+    found["unknown"] = api.service.unknown(&id).into();
     Ok(Json(found))
 }
 

@@ -119,7 +119,13 @@ pub(super) const ROUTES: &[Route] = &[
             "Backtest",
         )
     },
-    route("GET", "/api/v1/rules/{id}", Access::Admin, "One rule, and the fields without which it can not fire and that were never there.", "Object"),
+    route(
+        "GET",
+        "/api/v1/rules/{id}",
+        Access::Admin,
+        "One rule, the fields it needs that were never there, and for how many events it was unknown.",
+        "Object",
+    ),
     route("GET", "/api/v1/sources", Access::Admin, "Sources, with what they have brought.", "Object"),
     route("GET", "/api/v1/ledger", Access::Admin, "Every record that came and how it ended, by source.", "Object"),
     route("GET", "/api/v1/tokens", Access::Admin, "Tokens, without their secrets.", "Object"),

@@ -53,6 +53,9 @@ impl Service for Nothing {
     fn blind(&self, _rule: &str) -> Value {
         Value::Null
     }
+    fn unknown(&self, _rule: &str) -> u64 {
+        0
+    }
     async fn reload(&self) -> Result<Value, crate::api::RulesError> {
         Err(crate::api::RulesError::Refused("x.yml is broken".to_owned()))
     }

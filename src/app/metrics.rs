@@ -19,6 +19,15 @@ fn engine(view: &View, to: &mut String) {
     for (rule, upto) in view.evaluated_up_to.iter().take(RULES_MAX) {
         let _ = writeln!(to, "bartizan_rule_evaluated_up_to_seconds{{rule=\"{}\"}} {}", escape(rule), upto.millis().div_euclid(1000));
     }
+    to.push_str("# TYPE bartizan_rule_matches counter\n# HELP bartizan_rule_matches Events that a rule matched.\n");
+    for (rule, count) in view.matches.iter().take(RULES_MAX) {
+        let _ = writeln!(to, "bartizan_rule_matches_total{{rule=\"{}\"}} {count}", escape(rule));
+    }
+    to.push_str("# TYPE bartizan_rule_unknown counter\n");
+    to.push_str("# HELP bartizan_rule_unknown Events for which a rule could not be decided: they lack the body that it asks for, or were cut.\n");
+    for (rule, count) in view.unknown.iter().take(RULES_MAX) {
+        let _ = writeln!(to, "bartizan_rule_unknown_total{{rule=\"{}\"}} {count}", escape(rule));
+    }
     to.push_str("# TYPE bartizan_state_bytes gauge\n# UNIT bartizan_state_bytes bytes\n# HELP bartizan_state_bytes What the windows of all rules take in memory, about.\n");
     let _ = writeln!(to, "bartizan_state_bytes {}", view.stats.state_bytes);
     to.push_str(

@@ -234,6 +234,10 @@ impl Service for State {
         view.blind.get(rule).map_or(Value::Null, |(fields, events)| serde_json::json!({"fields": fields, "since_events": events}))
     }
 
+    fn unknown(&self, rule: &str) -> u64 {
+        self.view.borrow().unknown.get(rule).copied().unwrap_or_default()
+    }
+
     async fn reload(&self) -> Result<Value, RulesError> {
         self.reloader.reload().await
     }

@@ -411,7 +411,16 @@ impl Engine {
 
     /// Matches by rule id, for metrics; rules that never matched are left out.
     pub fn matches_by_rule(&self) -> BTreeMap<&str, u64> {
+        self.by_rule(&self.stats.matches)
+    }
+
+    /// Events for which a rule could not be decided, by its id; rules that always could be are left out.
+    pub fn unknown_by_rule(&self) -> BTreeMap<&str, u64> {
+        self.by_rule(self.matcher.unknown())
+    }
+
+    fn by_rule(&self, counts: &[u64]) -> BTreeMap<&str, u64> {
         let rules = self.rules.rules.iter().map(|rule| rule.header.id.as_str());
-        rules.zip(self.stats.matches.iter().copied()).filter(|(_, matches)| *matches > 0).collect()
+        rules.zip(counts.iter().copied()).filter(|(_, count)| *count > 0).collect()
     }
 }

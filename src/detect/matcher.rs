@@ -196,6 +196,11 @@ impl Matcher {
         &self.unknown.counts
     }
 
+    /// Counts on from these, by index of the rule.
+    pub fn set_unknown(&mut self, counts: Vec<u64>) {
+        self.unknown.counts = counts;
+    }
+
     /// Judges the rules that read what the event lacks and that all else about it leads to.
     fn count_unknown(&mut self, event: &Event, lack: Lack) {
         let Self { tables, scratch, unknown, events, .. } = self;

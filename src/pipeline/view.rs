@@ -12,6 +12,10 @@ pub struct View {
     pub stats: EngineStats,
     /// Up to when each rule has been judged in the cluster that is farthest behind, by id, for rules that know.
     pub evaluated_up_to: Vec<(String, Timestamp)>,
+    /// Events that a rule matched, by its id, where there are any.
+    pub matches: BTreeMap<String, u64>,
+    /// Events for which a rule could not be decided since they lack what it asks for, by its id, where there are any.
+    pub unknown: BTreeMap<String, u64>,
     /// Rules of which groups had to go for want of room, by id, and how many.
     pub evicted: Vec<(String, u64)>,
     /// Rules that can not fire on what was seen since they were read, by id: the fields that they need and that were never there, and how many events
@@ -31,6 +35,8 @@ impl View {
         let id = |rule: &usize| engine.rules().rules.get(*rule).map(|rule| rule.header.id.clone());
         let evicted = stats.evicted_by_rule.iter().filter_map(|(rule, count)| Some((id(rule)?, *count))).collect();
         let blind = engine.blind().into_iter().filter_map(|blind| Some((id(&blind.rule)?, (blind.fields, blind.events)))).collect();
-        Self { evicted, blind, stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone() }
+        let owned = |counts: BTreeMap<&str, u64>| counts.into_iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
+        let (matches, unknown) = (owned(engine.matches_by_rule()), owned(engine.unknown_by_rule()));
+        Self { matches, unknown, evicted, blind, stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone() }
     }
 }

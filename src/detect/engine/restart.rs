@@ -276,6 +276,27 @@ proptest! {
     }
 }
 
+/// What can not be decided counts on when rules change, and of the past that fills windows none is counted.
+#[test]
+fn unknown_events_count_on_with_the_next_set() {
+    let bodies = |ids: &[&str]| Arc::new(RuleSet { rules: ids.iter().map(|id| simple(id, &["responseObject.kind: x"])).collect() });
+    let some = |count: i64| -> Vec<Event> {
+        (0..count).map(|at| event(&format!("e{at}"), at * SECOND, r#"{"level":"Metadata","stage":"ResponseComplete","verb":"get"}"#)).collect()
+    };
+    let mut old = engine(&bodies(&["a", "b"]));
+    feed(&mut old, &some(3), &mut Vec::new());
+    let mut next = engine(&bodies(&["c", "b"]));
+    let cold = next.cold_beside(&old);
+    next.warm(&cold, &some(5), &mut Vec::new());
+    assert_eq!(next.unknown_by_rule(), BTreeMap::new());
+    next.watch(&cold, &some(2), &mut Vec::new());
+    next.adopt(&mut old);
+    assert_eq!(next.unknown_by_rule(), BTreeMap::from([("b", 3)]));
+    feed(&mut next, &some(1), &mut Vec::new());
+    assert_eq!(next.unknown_by_rule(), BTreeMap::from([("b", 4), ("c", 1)]));
+    assert_eq!(next.stats().unknown, [1, 4]);
+}
+
 #[test]
 fn a_rule_that_changed_is_cold_and_the_others_are_not() {
     let before = rules(3.0);

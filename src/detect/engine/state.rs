@@ -108,11 +108,12 @@ impl Engine {
     /// Fills the windows of these rules with events of the past, in any order; they are never late and are not counted. What they would have raised
     /// comes out as well, and counts as shown.
     pub fn warm(&mut self, cold: &Cold, events: &[Event], past: &mut Vec<Finding>) {
-        let stats = self.stats.clone();
+        let (stats, unknown) = (self.stats.clone(), self.matcher.unknown().to_vec());
         self.is_warming = true;
         self.watch(cold, events, past);
         self.is_warming = false;
         self.stats = stats;
+        self.matcher.set_unknown(unknown);
     }
 
     /// As [`Engine::process`], for these rules alone.
@@ -147,10 +148,12 @@ impl Engine {
         self.stats.events = old.stats.events;
         self.stats.late = old.stats.late;
         self.stats.clamped = old.stats.clamped;
-        let before: BTreeMap<&str, u64> = old.matches_by_rule();
-        for (count, rule) in self.stats.matches.iter_mut().zip(&self.rules.rules) {
-            *count = before.get(rule.header.id.as_str()).copied().unwrap_or_default();
-        }
+        let of = |before: BTreeMap<&str, u64>| -> Vec<u64> {
+            let rules = self.rules.rules.iter().map(|rule| rule.header.id.as_str());
+            rules.map(|id| before.get(id).copied().unwrap_or_default()).collect()
+        };
+        self.stats.matches = of(old.matches_by_rule());
+        self.matcher.set_unknown(of(old.unknown_by_rule()));
         if let Some(journal) = &mut self.journal {
             journal.begin_anew();
         }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::detect::rule::{Comparison, Condition, CorrelationKind, Rule, Selection};
-use crate::detect::sample::{correlation, event, item, set, simple, single};
+use crate::detect::sample::{correlation, event, item, set, simple, single, with};
+use crate::model::Field;
 
 fn look(rules: Vec<Rule>, events: &[&str]) -> Sight {
     let mut sight = Sight::new(set(rules), &[]);
@@ -84,6 +85,23 @@ fn pieces_and_fields_are_counted() {
     let fields: Vec<String> = seen.fields.iter().map(|field| format!("{} {} {}", field.name, field.events, field.is_needed)).collect();
     assert_eq!(fields, ["verb 3 true", "name 0 false"]);
     assert!(seen.to_string().starts_with("title of r: matches (3 events of its kind, 3 matched)\n"), "{seen}");
+}
+
+#[test]
+fn events_that_lack_what_is_asked_for_are_counted_as_unknown() {
+    let check = |item: &str, level: &str, expected: &str| {
+        let json = format!(r#"{{"level":"{level}","verb":"create"}}"#);
+        let events = [with(event("e", 0, &json), Field::K8sVerb, "create"), event("f", 1, r#"{"level":"RequestResponse","verb":"get"}"#)];
+        let mut sight = Sight::new(set(vec![simple("r", &["verb: create", item])]), &[]);
+        events.iter().for_each(|event| sight.see(event));
+        assert_eq!(sight.seen(0).unwrap().to_string().lines().next(), Some(expected), "{item} {level}");
+    };
+    let never = "title of r: never matched: something it needs never held (2 events of its kind, 0 matched)";
+    let blind = "title of r: blind: a field it needs was never there (2 events of its kind, 0 matched";
+    check("requestObject.a: x", "Metadata", &format!("{blind}, unknown for 1)"));
+    check("responseObject.a: x", "Request", &format!("{blind}, unknown for 1)"));
+    check("requestObject.a: x", "Request", &format!("{blind})"));
+    check("level: x", "Metadata", never);
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub struct Seen {
     pub events: u64,
     /// Events that it matched; none is told of a correlation.
     pub matched: Option<u64>,
+    /// Events for which it could not be decided since they lack what it asks for; none is told of a correlation.
+    pub unknown: Option<u64>,
     pub pieces: Vec<PieceSeen>,
     pub fields: Vec<FieldSeen>,
     pub reasons: Vec<Reason>,
@@ -150,6 +152,7 @@ impl Sight {
             standing: Standing::NotApplicable,
             events: self.of_kind(rule),
             matched: None,
+            unknown: None,
             pieces: Vec::new(),
             fields: Vec::new(),
             reasons: Vec::new(),
@@ -192,6 +195,7 @@ impl Sight {
         let kind = self.kind(rule);
         let matched = self.held[outline.root.part];
         to.matched = Some(matched);
+        to.unknown = self.matcher.unknown().get(outline.root.part).copied();
         for selection in &outline.selections {
             self.list(selection, 0, &mut to.pieces);
         }
@@ -330,7 +334,8 @@ impl fmt::Display for Reason {
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let matched = self.matched.map_or_else(String::new, |matched| format!(", {matched} matched"));
-        writeln!(f, "{}: {} ({} events of its kind{matched})", self.title, self.standing.words(), self.events)?;
+        let unknown = self.unknown.filter(|unknown| *unknown > 0).map_or_else(String::new, |unknown| format!(", unknown for {unknown}"));
+        writeln!(f, "{}: {} ({} events of its kind{matched}{unknown})", self.title, self.standing.words(), self.events)?;
         for reason in &self.reasons {
             writeln!(f, "  {reason}")?;
         }
