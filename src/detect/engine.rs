@@ -11,6 +11,8 @@ mod clocks;
 #[cfg(test)]
 mod matched;
 #[cfg(test)]
+mod owed;
+#[cfg(test)]
 mod restart;
 mod state;
 
@@ -144,6 +146,7 @@ impl Engine {
             wanted: vec![Vec::new(); rules.rules.len()],
             stats: EngineStats { matches: vec![0; rules.rules.len()], evaluated_up_to: vec![None; rules.rules.len()], ..EngineStats::default() },
             journal: settings.keeps_journal.then(Journal::default),
+            rechecks: Rechecks::new(settings.keeps_journal),
             settings,
             matcher,
             correlators: Vec::new(),
@@ -152,7 +155,6 @@ impl Engine {
             is_warming: false,
             refused: Vec::new(),
             horizons: Horizons::new(),
-            rechecks: Rechecks::default(),
             witnesses: Witnesses::default(),
             found: Vec::new(),
             matched: Vec::new(),
@@ -351,6 +353,12 @@ impl Engine {
             let judged = if settings.is_finite { i64::MAX } else { correlator.judged(horizons, horizons.known_place(tenant, cluster)) };
             Some((header, Timestamp::from_nanos(judged)))
         })
+    }
+
+    /// The answers to rechecks of these numbers are saved, or there will be none: after a restart they are not asked for again. Where a journal is kept,
+    /// everything that [`Engine::rechecks`] gave out is to be acknowledged so.
+    pub fn answered(&mut self, numbers: &[u64]) {
+        self.rechecks.answered(numbers);
     }
 
     /// Whether this is a finite replay.

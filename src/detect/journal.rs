@@ -7,6 +7,7 @@
 //! entry   = 3, rule, whose, entry                                                          one that counts
 //! settle  = 4                                                                              the end of a batch
 //! advance = 5, by place and kinds: up to when is judged       what changed, in a delta
+//! owed    = 6, rule, whose, spans of time                     all that is to be judged of the group from the store; in a delta, if that changed
 //! whose   = tenant, cluster, names and values of the group
 //! ```
 //!
@@ -22,8 +23,11 @@ pub(super) use bytes::{Bytes, put_key, put_len, put_number, put_text, put_time};
 pub(super) use read::{Headers, Operation, Reading};
 pub(super) use write::{Journal, Scribe, Whose};
 
-/// The version that this build writes, and the only one it reads: from another one the windows are filled from the store.
-const VERSION: u8 = 3;
+/// The version that this build writes.
+const VERSION: u8 = 4;
+
+/// The oldest that it reads: the same without `owed`. From another one the windows are filled from the store.
+const VERSION_MIN: u8 = 3;
 
 /// Bytes of the check.
 const CHECK_BYTES: usize = 8;
@@ -33,6 +37,7 @@ const GROUP: u8 = 2;
 const ENTRY: u8 = 3;
 const SETTLE: u8 = 4;
 const ADVANCE: u8 = 5;
+const OWED: u8 = 6;
 
 /// A journal that can not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! the engine as a [`Recheck`]: a rule, a group and a span of time. Whoever has the past gives the events around it to a [`Retrial`], which judges them
 //! as if all had come in order, once with what came late and once without: what differs are the findings.
 
+mod owed;
 mod retrial;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use self::owed::Owed;
 use super::rule::{Body, LogSource, Rule, RuleSet};
 use crate::model::{ClusterId, Duration, EventId, FieldRef, GroupKey, Kinds, RuleHeader, TenantId, Timestamp};
 
@@ -33,6 +35,8 @@ pub enum Reason {
 /// A rule, a group and a span of time to be judged from the store.
 #[derive(Debug, Clone)]
 pub struct Recheck {
+    /// Under which its answer is acknowledged; 0 where nobody waits for that.
+    pub number: u64,
     pub rule: Arc<RuleHeader>,
     pub tenant: TenantId,
     pub cluster: ClusterId,
@@ -49,10 +53,11 @@ pub struct Recheck {
 }
 
 /// Rule, tenant, cluster, group.
-type Key = (usize, TenantId, ClusterId, GroupKey);
+pub(super) type Key = (usize, TenantId, ClusterId, GroupKey);
 
-#[derive(Debug)]
-struct Span {
+/// A span of time of one group.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
     from: i64,
     to: i64,
     reason: Reason,
@@ -79,6 +84,8 @@ pub(super) struct Rechecks {
     waiting: BTreeMap<Key, Vec<Span>>,
     order: VecDeque<Key>,
     spans: usize,
+    /// What was handed out; nothing where no journal is kept.
+    owed: Option<Owed>,
     /// Left out for want of room.
     pub(super) overflowed: u64,
     /// Asked for so far.
@@ -101,6 +108,9 @@ impl Rechecks {
     /// Adds one, to a neighbour if there is one.
     pub(super) fn ask(&mut self, ask: Ask) {
         self.asked += 1;
+        if let Some(owed) = &mut self.owed {
+            owed.change(&ask.key);
+        }
         let reason = if ask.late.is_some() { Reason::Late } else { Reason::Evicted };
         let span = Span { from: ask.from, to: ask.to, reason, late: ask.late.into_iter().collect(), has_more: false };
         let spans = self.waiting.get_mut(&ask.key);
@@ -133,13 +143,19 @@ impl Rechecks {
         {
             let spans = self.waiting.remove(&key).unwrap_or_default();
             self.spans -= spans.len();
-            let Some((rule, judged)) = tell(&key) else { continue };
-            let (_, tenant, cluster, group) = key;
+            let Some((rule, judged)) = tell(&key) else {
+                self.owed.iter_mut().for_each(|owed| owed.change(&key));
+                continue;
+            };
             // None of the group's late events was there when memory judged, wherever they stand.
             let is_known = spans.iter().all(|span| !span.late.is_empty());
             let late: Vec<EventId> = spans.iter().flat_map(|span| span.late.iter().copied()).take(LATE_EVENTS_MAX + 1).collect();
             let late = if is_known && late.len() <= LATE_EVENTS_MAX { late } else { Vec::new() };
-            out.extend(spans.into_iter().map(|span| Recheck {
+            let mut number = |span: &Span| self.owed.as_mut().map_or(0, |owed| owed.hand_out(&key, span));
+            let numbered: Vec<(u64, Span)> = spans.into_iter().map(|span| (number(&span), span)).collect();
+            let (_, tenant, cluster, group) = key;
+            out.extend(numbered.into_iter().map(|(number, span)| Recheck {
+                number,
                 rule: Arc::clone(&rule),
                 tenant: tenant.clone(),
                 cluster: cluster.clone(),

@@ -187,7 +187,13 @@ impl Flow {
         self.finish().await?;
         self.flush(&durable).await?;
         if let Some(rechecker) = self.rechecker.take() {
-            rechecker.finish(self.on_worker(|worker| worker.rechecks(usize::MAX)).await?).await;
+            let left = self.on_worker(|worker| worker.rechecks(usize::MAX)).await?;
+            rechecker.finish(left).await;
+            // The journal is to know of their answers.
+            let answered = self.answers.take_done();
+            self.is_dirty |= !answered.is_empty();
+            self.on_worker(move |worker| worker.answered(&answered)).await?;
+            self.flush(&durable).await?;
         }
         drop(durable);
         while let Some(ended) = readers.join_next().await {
@@ -274,7 +280,12 @@ impl Flow {
         if self.is_dirty {
             let started = Instant::now();
             let now = self.clock.now();
-            let journal = self.on_worker(move |worker| worker.take_journal(now)).await?;
+            let answered = self.answers.take_done();
+            let take = move |worker: &mut Worker| {
+                worker.answered(&answered);
+                worker.take_journal(now)
+            };
+            let journal = self.on_worker(take).await?;
             self.events.flush(&self.reached, journal.as_ref()).await?;
             self.on_worker(|worker| worker.flushed()).await?;
             self.waiting = 0;

@@ -1,10 +1,11 @@
 //! Rechecks, answered from the store beside the flow: what came too late for memory, or had to go from it, is judged with the events around it.
 //!
 //! They are taken from the engine right after a flush, so that what asked for them can be found, and answered one after another. What cannot be answered
-//! is counted: the service says so.
+//! is counted: the service says so. The engine keeps each in its journal until it hears that the answer is saved, or that there is none to be had; so what
+//! a crash or the end of the service cuts off is asked for again after the next start.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration as StdDuration;
 
 use tokio::sync::mpsc;
@@ -36,9 +37,23 @@ const VALUE_BYTES_MAX: usize = 200;
 pub(super) struct Answers {
     answered: AtomicU64,
     failed: AtomicU64,
+    /// Numbers of those that need not be asked for again, which the engine has not heard of.
+    done: Mutex<Vec<u64>>,
 }
 
 impl Answers {
+    /// This one need not be asked for again.
+    fn done(&self, number: u64) {
+        if number != 0 {
+            self.done.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        }
+    }
+
+    /// Numbers of the rechecks that have been dealt with since the last call.
+    pub(super) fn take_done(&self) -> Vec<u64> {
+        std::mem::take(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Answered, and given up.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.answered.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
@@ -100,24 +115,32 @@ impl Rechecker {
         if !is_done || tokio::time::timeout_at(end, &mut task).await.is_err() {
             task.abort();
             answers.failed.fetch_add(left.len() as u64, Ordering::Relaxed);
-            tracing::error!(waiting = left.len(), "cannot answer all rechecks before the end: alerts of late events may be missing");
+            tracing::error!(
+                waiting = left.len(),
+                "cannot answer all rechecks before the end: alerts of late events may be missing until the next start"
+            );
         }
     }
 }
 
 async fn run(mut from: mpsc::Receiver<Job>, past: Searcher, publisher: Publisher, answers: Arc<Answers>) {
     while let Some(job) = from.recv().await {
+        let number = job.recheck.number;
         let (rule, span) = (job.recheck.rule.id.clone(), (job.recheck.from, job.recheck.to));
         let past = past.clone();
         let found = tokio::task::spawn_blocking(move || answer(&past, job)).await;
         let problem = match found {
-            Ok(Ok(findings)) => publisher.publish(&findings).await.err().map(|error| chain(&error)),
-            Ok(Err(problem)) => Some(problem),
-            Err(error) => Some(chain(&error)),
+            Ok(Ok(findings)) => publisher.publish(&findings).await.err().map(|error| (chain(&error), false)),
+            Ok(Err(problem)) => Some((problem, true)),
+            Err(error) => Some((chain(&error), true)),
         };
+        // An answer that could not be saved is found again after the next start.
+        if problem.as_ref().is_none_or(|(_, is_hopeless)| *is_hopeless) {
+            answers.done(number);
+        }
         match problem {
             None => answers.answered.fetch_add(1, Ordering::Relaxed),
-            Some(error) => {
+            Some((error, _)) => {
                 tracing::error!(rule.id = %rule, from = %span.0, to = %span.1, error, "cannot judge again what came late or had to go");
                 answers.failed.fetch_add(1, Ordering::Relaxed)
             }

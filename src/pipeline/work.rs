@@ -374,6 +374,11 @@ impl Worker {
         jobs
     }
 
+    /// The answers to these rechecks are saved, or there will be none.
+    pub(super) fn answered(&mut self, numbers: &[u64]) {
+        self.engine.answered(numbers);
+    }
+
     /// What the engine tells of itself by now.
     pub fn view(&self) -> View {
         View::of(&self.engine, self.hearing.skews())

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::model::{Checkpoint, Duration, Event, EventId, JournalPiece, Timestamp};
 use crate::ports::{EventStore, StoreError};
 
-use super::journal::{Journal, JournalPieces};
+use super::journal::{Journal, JournalPieces, Mark};
 use super::manifest::{FORMAT_VERSION, check_version, io_error, sync_dir, write_durably};
 use super::part::{ActivePart, PartView};
 use super::record::Restore;
@@ -73,6 +73,8 @@ struct Writer {
     active: Option<Active>,
     unflushed: HashSet<EventId>,
     checkpoint: Checkpoint,
+    /// What the last commit names of the journal.
+    mark: Option<Mark>,
     epoch: u64,
     next_seq: u64,
     newest_dir: Option<PathBuf>,
@@ -123,7 +125,7 @@ impl EventLog {
         }
         parts.store(Arc::new(views));
         let (active, unflushed, counts, failed) = (None, HashSet::new(), AppendCounts::default(), None);
-        let writer = Mutex::new(Writer { settings, active, unflushed, checkpoint, epoch, next_seq, newest_dir, counts, failed });
+        let writer = Mutex::new(Writer { settings, active, unflushed, checkpoint, mark, epoch, next_seq, newest_dir, counts, failed });
         let journal = Journal::open(path, mark)?;
         Ok(Self { parts, restore, clock, writer, journal, sealing: Mutex::default(), _lock: lock })
     }
@@ -217,15 +219,17 @@ impl EventLog {
         let mut guard = self.writer();
         let writer = &mut *guard;
         writer.check()?;
-        if writer.unflushed.is_empty() && *upto == writer.checkpoint {
+        let mark = self.journal.mark();
+        if writer.unflushed.is_empty() && *upto == writer.checkpoint && (mark.is_none() || mark == writer.mark) {
             return Ok(());
         }
         let now = self.clock.now();
         let epoch = writer.epoch + 1;
-        let committed = writer.active(now).and_then(|part| part.commit(epoch, upto, self.journal.mark()));
+        let committed = writer.active(now).and_then(|part| part.commit(epoch, upto, mark));
         let view = Arc::new(writer.note(committed)?);
         writer.epoch = epoch;
         writer.checkpoint = upto.clone();
+        writer.mark = mark;
         writer.unflushed.clear();
         publish(&self.parts, view);
         self.journal.committed();

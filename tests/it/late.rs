@@ -1,6 +1,7 @@
 //! Whole objects that come late, through the flow as `serve` runs it: their alerts are those of order, once each.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
@@ -117,27 +118,45 @@ impl Source for Objects {
     }
 }
 
-/// The alerts of an order of arrival, by id: what they say, and whether they are late.
-fn alerts(objects: Vec<Object>) -> BTreeMap<String, (String, bool)> {
-    let dir = tempfile::tempdir().unwrap();
+/// Alerts by id: what they say, and whether they are late.
+type Told = BTreeMap<String, (String, bool)>;
+
+/// The alerts of an order of arrival.
+fn alerts(objects: Vec<Object>) -> Told {
+    run(tempfile::tempdir().unwrap().path(), objects, true).0
+}
+
+/// The alerts of what is in this folder and of what arrives in this order, and how many rechecks waited at the start. Where the store answers none, it is
+/// as if the service died before it did.
+fn run(dir: &Path, objects: Vec<Object>, answers: bool) -> (Told, usize) {
     let (rules, problems) = sigma::parse(&[("r.yml".into(), RULES.to_owned())], &sigma::Settings::default());
     assert!(problems.iter().all(|problem| problem.severity != sigma::Severity::Error), "{problems:?}");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let clock = Clock::simulated(Timestamp::from_seconds(START));
-        let log = Arc::new(EventLog::open(LogSettings::at(dir.path()), clock.clone(), Arc::new(Restorer)).unwrap());
-        let catalog = Arc::new(Catalog::open(dir.path(), clock.clone(), Routes::medium_and_above(Vec::new())).await.unwrap());
+        let log = Arc::new(EventLog::open(LogSettings::at(dir), clock.clone(), Arc::new(Restorer)).unwrap());
+        let catalog = Arc::new(Catalog::open(dir, clock.clone(), Routes::medium_and_above(Vec::new())).await.unwrap());
         let ledger = Arc::new(Ledger::default());
-        let engine = Engine::new(Arc::new(rules), EngineSettings::default());
+        let mut engine = Engine::new(Arc::new(rules), EngineSettings { keeps_journal: true, ..EngineSettings::default() });
+        if let Some(mut pieces) = log.journal() {
+            let mut restore = engine.restore();
+            while let Some(piece) = pieces.read().unwrap() {
+                restore.piece(&piece).unwrap();
+            }
+            assert!(restore.finish().is_empty());
+        }
+        let waited = engine.stats().rechecks_waiting;
         let worker = Worker::new(engine, Arc::clone(&ledger), Arc::new(Codec), WorkerSettings::default());
         let settings = FlowSettings { flush_every: StdDuration::ZERO, flush_events_max: 1 };
-        let flow = Flow::new(worker, log.clone(), catalog.clone(), ledger, clock.clone(), settings).recheck_from(log.searcher());
+        let flow = Flow::new(worker, log.clone(), catalog.clone(), ledger, clock.clone(), settings);
+        let flow = if answers { flow.recheck_from(log.searcher()) } else { flow };
         let view = flow.view();
         let (_stop, stopped) = tokio::sync::watch::channel(false);
         flow.run(vec![Box::new(Objects(objects, clock))], stopped).await.unwrap();
         assert_eq!(view.borrow().rechecks.1, 0, "none was given up");
         let page = catalog.list(&AlertFilter::default(), None, 1000).await.unwrap();
-        page.alerts
+        let told = page
+            .alerts
             .into_iter()
             .map(|stored| stored.alert)
             .filter(|alert| alert.status != Status::Superseded)
@@ -146,7 +165,8 @@ fn alerts(objects: Vec<Object>) -> BTreeMap<String, (String, bool)> {
                     format!("{} {:?} x{} {}..{} {:?}", alert.rule.id, alert.group, alert.count, alert.first_seen, alert.last_seen, alert.events);
                 (alert.id.to_string(), (told, alert.late))
             })
-            .collect()
+            .collect();
+        (told, waited)
     })
 }
 
@@ -170,4 +190,19 @@ fn whole_objects_that_come_up_to_a_day_late_raise_the_alerts_of_order_once() {
     let late_alerts = found.values().filter(|(_, late)| *late).count();
     assert!(late_alerts >= late.len(), "{late_alerts} of {} objects", late.len());
     assert!(took < StdDuration::from_secs(60), "{took:?}");
+}
+
+#[test]
+fn what_was_not_answered_before_the_end_is_asked_for_after_the_next_start() {
+    let came = |hour: i64, at: i64| Object { hour, came: at };
+    let objects = || (0..12).filter(|hour| *hour != 1).map(|hour| came(hour, (hour + 1) * HOUR)).chain([came(1, 12 * HOUR + 60)]).collect();
+    let expected = alerts(objects());
+    let dir = tempfile::tempdir().unwrap();
+    let (before, _) = run(dir.path(), objects(), false);
+    assert!(before.len() < expected.len(), "{} of {}", before.len(), expected.len());
+    let (after, waited) = run(dir.path(), Vec::new(), true);
+    assert_eq!(after, expected);
+    // Now that the answers are saved, nothing is asked again.
+    let (again, nothing) = run(dir.path(), Vec::new(), true);
+    assert_eq!((again, waited > 0, nothing), (expected, true, 0));
 }

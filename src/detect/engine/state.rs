@@ -7,6 +7,7 @@ use super::Engine;
 use crate::detect::correlate::skip_group;
 use crate::detect::identity::Identity;
 use crate::detect::journal::{Damaged, Headers, Operation, Reading, Scribe};
+use crate::detect::recheck::{Rechecks, Span};
 use crate::detect::watermark::Watermarks;
 use crate::model::{Duration, Event, Finding, JournalPiece};
 
@@ -40,13 +41,26 @@ impl Engine {
     /// batches, with every checkpoint: the pieces in their order are what [`Engine::restore`] reads.
     pub fn take_journal(&mut self) -> Option<JournalPiece> {
         let journal = self.journal.as_mut()?;
+        let changed = self.rechecks.take_changed();
+        let correlators = &self.correlators;
+        let place = |rule: usize| correlators.iter().position(|correlator| correlator.rule == rule);
         if !journal.is_whole_due() {
+            for key in &changed {
+                if let Some(rule) = place(key.0) {
+                    journal.owed(rule, (&key.1, &key.2, &key.3), &self.rechecks.spans(key));
+                }
+            }
             return Some(journal.take_delta());
         }
         let mut whole = Scribe::default();
         whole.begin(&self.settings.key, &self.identities);
         for (rule, correlator) in self.correlators.iter().enumerate() {
             correlator.write(rule, &mut whole);
+        }
+        for key in self.rechecks.all_owed() {
+            if let Some(rule) = place(key.0) {
+                whole.owed(rule, (&key.1, &key.2, &key.3), &self.rechecks.spans(&key));
+            }
         }
         whole.advance(&mut self.horizons, true);
         Some(journal.take_whole(whole))
@@ -63,6 +77,7 @@ impl Engine {
     fn forget(&mut self) {
         self.correlators.iter_mut().for_each(super::Correlator::clear);
         self.horizons.clear();
+        self.rechecks = Rechecks::new(self.settings.keeps_journal);
         if let Some(journal) = &mut self.journal {
             journal.begin_anew();
         }
@@ -140,11 +155,14 @@ impl Engine {
         let places = places(&old.identities, &self.identities);
         let is_warm = self.whole_chains(places.iter().map(Option::is_some).collect());
         let horizons = &mut self.horizons;
+        let mut same: BTreeMap<usize, usize> = BTreeMap::new();
         for ((new, place), is_warm) in self.correlators.iter_mut().zip(places).zip(is_warm) {
             if let Some(other) = place.filter(|_| is_warm).and_then(|at| old.correlators.get_mut(at)) {
+                same.insert(other.rule, new.rule);
                 new.adopt(other, &mut |tenant, cluster| horizons.place(tenant, cluster));
             }
         }
+        self.rechecks.adopt(&mut old.rechecks, |rule| same.get(&rule).copied());
         self.stats.events = old.stats.events;
         self.stats.late = old.stats.late;
         self.stats.clamped = old.stats.clamped;
@@ -260,6 +278,13 @@ impl Restore<'_> {
                 if let Some(correlator) = at.and_then(|at| self.engine.correlators.get_mut(at)) {
                     let place = self.engine.horizons.place(&tenant, &cluster);
                     correlator.push_again((tenant, cluster, key), place, entry);
+                }
+            }
+            Operation::Owed { rule, tenant, cluster, key } => {
+                let at = *self.places.get(rule).ok_or(Damaged("it names a rule that it does not list"))?;
+                let spans = reading.from.list(Span::read).ok_or(Damaged("what is to be judged from the store can not be read"))?;
+                if let Some(correlator) = at.and_then(|at| self.engine.correlators.get(at)) {
+                    self.engine.rechecks.set((correlator.rule, tenant, cluster, key), spans);
                 }
             }
             Operation::Settle => {

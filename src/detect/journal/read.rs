@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ADVANCE, BEGIN, Bytes, CHECK_BYTES, Damaged, ENTRY, GROUP, SETTLE, VERSION, check_of};
+use super::{ADVANCE, BEGIN, Bytes, CHECK_BYTES, Damaged, ENTRY, GROUP, OWED, SETTLE, VERSION, VERSION_MIN, check_of};
 use crate::detect::correlate::entry::{Act, Entry};
 use crate::detect::identity::Identity;
 use crate::detect::key::ValueKey;
@@ -13,7 +13,7 @@ use crate::model::{ClusterId, GroupKey, RuleHeader, TenantId};
 /// Headers of the rules in force, by their ids.
 pub(in crate::detect) type Headers = BTreeMap<String, Arc<RuleHeader>>;
 
-/// What a piece says next. What a group holds, the entry, or how far time has come is still to be read.
+/// What a piece says next. What a group holds, the entry, how far time has come, or what is owed is still to be read.
 #[derive(Debug)]
 pub(in crate::detect) enum Operation {
     Begin { key: ValueKey, identities: Vec<Identity> },
@@ -21,6 +21,7 @@ pub(in crate::detect) enum Operation {
     Entry { rule: usize, tenant: TenantId, cluster: ClusterId, key: GroupKey },
     Settle,
     Advance,
+    Owed { rule: usize, tenant: TenantId, cluster: ClusterId, key: GroupKey },
 }
 
 /// A piece that is being read.
@@ -39,7 +40,7 @@ impl<'a> Reading<'a> {
             return Err(Damaged("its check does not hold"));
         }
         match body.split_first() {
-            Some((&VERSION, rest)) => Ok(Self { from: Bytes(rest), headers, witnesses: Vec::new() }),
+            Some((VERSION_MIN..=VERSION, rest)) => Ok(Self { from: Bytes(rest), headers, witnesses: Vec::new() }),
             _ => Err(Damaged("it is of another version")),
         }
     }
@@ -62,6 +63,7 @@ impl<'a> Reading<'a> {
             ENTRY => self.whose().map(|(rule, tenant, cluster, key)| Operation::Entry { rule, tenant, cluster, key }),
             SETTLE => Some(Operation::Settle),
             ADVANCE => Some(Operation::Advance),
+            OWED => self.whose().map(|(rule, tenant, cluster, key)| Operation::Owed { rule, tenant, cluster, key }),
             _ => None,
         }
     }

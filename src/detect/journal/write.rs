@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{ADVANCE, BEGIN, ENTRY, GROUP, SETTLE, VERSION, bytes, check_of};
+use super::{ADVANCE, BEGIN, ENTRY, GROUP, OWED, SETTLE, VERSION, bytes, check_of};
 use crate::detect::correlate::entry::Entry;
 use crate::detect::identity::Identity;
 use crate::detect::key::ValueKey;
+use crate::detect::recheck::Span;
 use crate::detect::watermark::Horizons;
 use crate::detect::witness::Witness;
 use crate::model::{ClusterId, GroupKey, JournalPiece, TenantId};
@@ -92,6 +93,14 @@ impl Scribe {
         horizons.write(is_whole, &mut self.to);
     }
 
+    /// All that is to be judged of a group from the store.
+    pub(in crate::detect) fn owed(&mut self, rule: usize, whose: Whose<'_>, spans: &[&Span]) {
+        self.to.push(OWED);
+        self.whose(rule, whose);
+        bytes::put_len(&mut self.to, spans.len());
+        spans.iter().for_each(|span| span.write(&mut self.to));
+    }
+
     /// The piece, complete.
     fn end(mut self) -> Vec<u8> {
         let check = check_of(&self.to);
@@ -144,6 +153,11 @@ impl Journal {
         if !self.is_whole_due {
             self.delta.advance(horizons, false);
         }
+    }
+
+    /// All that is to be judged of a group from the store has become this.
+    pub(in crate::detect) fn owed(&mut self, rule: usize, whose: Whose<'_>, spans: &[&Span]) {
+        self.delta.owed(rule, whose, spans);
     }
 
     /// What comes next has to be a whole.

@@ -89,7 +89,8 @@ impl Worker {
     pub fn swap(&mut self) -> Option<(Vec<Finding>, Engine)> {
         let Young { mut engine, cold, watermarks, since, findings, .. } = self.young.take()?;
         self.owed = self.rechecks(usize::MAX);
-        self.owed.truncate(RECHECKS_MAX);
+        let lost: Vec<u64> = self.owed.drain(RECHECKS_MAX.min(self.owed.len())..).map(|job| job.recheck.number).collect();
+        self.engine.answered(&lost);
         engine.warmed(&cold, &watermarks);
         engine.adopt(&mut self.engine);
         let old = std::mem::replace(&mut self.engine, engine);
