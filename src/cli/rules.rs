@@ -27,6 +27,11 @@ fn settings(any_logsource: bool) -> Settings {
 
 /// Rules ready to run. Broken ones are named on standard error and left out, unless none is left.
 pub(super) fn load(paths: &[PathBuf], any_logsource: bool) -> anyhow::Result<RuleSet> {
+    read(paths, any_logsource).map(|(rules, _)| rules)
+}
+
+/// The same, and what is to be said of them.
+fn read(paths: &[PathBuf], any_logsource: bool) -> anyhow::Result<(RuleSet, Vec<Diagnostic>)> {
     let (rules, diagnostics) = sigma::parse(&texts(paths)?, &settings(any_logsource));
     for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error) {
         eprintln!("{}", printable(&diagnostic.to_string()));
@@ -34,7 +39,7 @@ pub(super) fn load(paths: &[PathBuf], any_logsource: bool) -> anyhow::Result<Rul
     if rules.rules.is_empty() {
         return Err(Failure::usage("no rule can be run").into());
     }
-    Ok(rules)
+    Ok((rules, diagnostics))
 }
 
 /// Runs the command.
@@ -123,7 +128,7 @@ fn list(args: &RulesPathArgs, screen: &Screen) -> anyhow::Result<Exit> {
 }
 
 fn explain(which: &str, args: &RulesPathArgs, on: &[PathBuf]) -> anyhow::Result<Exit> {
-    let rules = load(&args.paths, args.any_logsource)?;
+    let (rules, diagnostics) = read(&args.paths, args.any_logsource)?;
     let stem = |file: &str| Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let found: Vec<usize> = rules
         .rules
@@ -145,16 +150,24 @@ fn explain(which: &str, args: &RulesPathArgs, on: &[PathBuf]) -> anyhow::Result<
     let engine = Engine::new(Arc::clone(&rules), EngineSettings::default());
     let engine = looked.as_ref().map_or(&engine, |(_, run)| run.worker.engine());
     let told = found.iter().filter_map(|at| Some((engine.explain(*at)?, looked.as_ref().and_then(|(sight, _)| sight.seen(*at)))));
+    // Names and values that the rule writes and that stand for others.
+    let aliases = |rule: &str| -> Vec<&str> {
+        let used = |diagnostic: &&Diagnostic| diagnostic.code == sigma::ALIAS_USED && diagnostic.rule.as_deref() == Some(rule);
+        diagnostics.iter().filter(used).map(|diagnostic| diagnostic.message.as_str()).collect()
+    };
     if args.output == Format::Table {
         for (explanation, seen) in told {
             println!("{}", printable(&explanation.to_string()));
+            aliases(&explanation.id).iter().for_each(|alias| println!("{}", printable(alias)));
             if let Some(seen) = seen {
                 println!("{}", printable(&seen.to_string()));
             }
         }
     } else {
         let lines = told.map(|(explanation, seen)| {
-            let mut value = serde_json::to_value(explanation).unwrap_or_default();
+            let aliases = aliases(&explanation.id);
+            let mut value = serde_json::to_value(&explanation).unwrap_or_default();
+            value["aliases"] = aliases.into();
             value["seen"] = serde_json::to_value(seen).unwrap_or_default();
             value.to_string()
         });

@@ -21,6 +21,7 @@ mod text;
 mod value;
 pub(in crate::detect) mod yaml;
 
+pub use alias::ALIAS_USED;
 pub(in crate::detect) use alias::stands_for;
 pub use diagnostic::{Diagnostic, Severity};
 pub use lint::lint;

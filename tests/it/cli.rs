@@ -128,6 +128,13 @@ fn rules_held_against_logs() {
     check(&["rules", "explain", "blind", "blind.yml", "--on", "exec.log"], dir.path(), 0, "near it are objectRef.resource", "1 events");
     check(&["rules", "explain", "asleep", "asleep.yml", "--on", "exec.log"], dir.path(), 0, "its values: \"get\" 1", "1 events");
     check(&["rules", "explain", "exec-into-pod", "--on", "exec.log"], dir.path(), 0, "matches (1 events of its kind, 1 matched)", "");
+    file("alias.yml", &format!("title: Alias\nid: 6f1d9c1e-0000-4000-8000-000000000003\n{head}    hostPath: /etc\n    responseStatus.code: Allow\n"));
+    for said in
+        ["no audit event has `hostPath` as it is asked for here; `pod.host_paths` is asked", "`annotations.authorization.k8s.io/decision` is asked"]
+    {
+        check(&["rules", "explain", "alias", "alias.yml"], dir.path(), 0, said, "");
+    }
+    check(&["rules", "explain", "alias", "alias.yml", "--output", "json"], dir.path(), 0, "\"aliases\":[\"no audit event has `hostPath`", "");
     let both = ["rules", "check", "blind.yml", "asleep.yml", "--on", "exec.log"];
     check(&both, dir.path(), 1, "blind.yml:1:1: warning[blind-rule]: `Blind` cannot fire", "1 are blind, 1 never held");
     check(&["rules", "check", "--output", "json", "asleep.yml", "--on", "exec.log"], dir.path(), 1, "\"code\":\"never-held\"", "");

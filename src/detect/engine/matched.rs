@@ -85,13 +85,16 @@ fn of_what_is_negated_or_missing_nothing_is_told() {
 }
 
 #[test]
-fn filters_tell_nothing() {
-    let filter = "title: f\nid: 00000000-0000-4000-8000-00000000000f\nlogsource: {product: kubernetes, service: audit}\nfilter:\n  rules: [r1]\n  f: {user: admin}\n  condition: not f\n";
-    check(
-        &[rule(1, "  s: {verb: get}\n  condition: s\n"), filter.to_owned()],
-        &[event("e", 0, r#"{"verb":"get","user":"bob"}"#)],
-        &["1 s: verb=get"],
-    );
+fn of_filters_what_is_not_negated_is_told() {
+    let filtered = |filter: &str, expected: &str| {
+        let head = "title: f\nid: 00000000-0000-4000-8000-00000000000f\nlogsource: {product: kubernetes, service: audit}\nfilter:\n  rules: any\n";
+        let rules = [rule(1, "  s: {verb: get}\n  condition: s\n"), rule(2, "  s: {verb: never}\n  condition: s\n"), format!("{head}{filter}")];
+        check(&rules, &[event("e", 0, r#"{"verb":"get","user":"bob","ip":"10.0.0.1"}"#)], &[expected]);
+    };
+    filtered("  f: {user: admin}\n  condition: not f\n", "1 s: verb=get");
+    filtered("  f: {user: bob}\n  condition: f\n", "1 s: verb=get, f: f: user=bob");
+    filtered("  f: {user: bob}\n  g: {ip: 10.9.9.9}\n  condition: f and not g\n", "1 s: verb=get, f: f: user=bob");
+    filtered("  f: {user: [x, bob]}\n  g: {ip|cidr: 10.0.0.0/8}\n  condition: 1 of them\n", "1 s: verb=get, f: f: user=bob, f: g: ip=10.0.0.1");
 }
 
 #[test]

@@ -57,7 +57,8 @@ pub(super) struct Compiled {
     /// Bit for each kind of event it is for.
     pub(super) kinds: u16,
     pub(super) node: u32,
-    pub(super) evidence: Vec<Evidence>,
+    /// Of the rule, then of its filters.
+    pub(super) evidence: Vec<Arc<Evidence>>,
 }
 
 /// Everything but what changes from event to event.
@@ -81,8 +82,8 @@ pub(super) struct Builder {
     pub(super) tables: Tables,
     slots: HashMap<FieldRef, u32>,
     known: HashMap<(u32, Box<str>), u32>,
-    /// Nodes of filters, by where the filter lies: one for all its rules, which keep it alive.
-    filters: HashMap<usize, u32>,
+    /// Nodes of filters and what is evidence of them, by where the filter lies: one for all its rules, which keep it alive.
+    filters: HashMap<usize, (u32, Vec<Arc<Evidence>>)>,
 }
 
 impl Builder {
@@ -100,15 +101,14 @@ impl Builder {
             LogSource::Kind(kind) => 1 << *kind as u16,
             LogSource::NotApplicable(_) => return Ok(()),
         };
-        let (node, evidence) = self.detection(detection)?;
+        let (node, mut evidence) = self.detection(detection, "")?;
         let mut nodes = vec![node];
         for filter in &detection.filters {
-            nodes.push(self.filter(filter).map_err(|error| format!("filter `{}`: {error}", filter.id))?);
+            let (node, own) = self.filter(filter).map_err(|error| format!("filter `{}`: {error}", filter.id))?;
+            nodes.push(node);
+            evidence.extend(own);
         }
         let node = self.tables.program.and(nodes);
-        let positive = positive(detection);
-        let is_positive = |at: &usize| positive.get(*at).copied().unwrap_or_default();
-        let evidence = evidence.into_iter().filter(|(at, _)| is_positive(at)).map(|(_, evidence)| evidence).collect();
         let mut used = Vec::new();
         self.tables.program.predicates(node, &mut used);
         used.sort_unstable();
@@ -120,33 +120,37 @@ impl Builder {
         Ok(())
     }
 
-    /// The node of a condition; and what is evidence of it, each with the index of its selection. Of a list of maps each map is evidence by itself.
-    fn detection(&mut self, detection: &Detection) -> Result<(u32, Vec<(usize, Evidence)>), String> {
+    /// The node of a condition; and what is evidence of it: its selections that are not negated, with `within` before their names. Of a list of maps each
+    /// map is evidence by itself.
+    fn detection(&mut self, detection: &Detection, within: &str) -> Result<(u32, Vec<Arc<Evidence>>), String> {
+        let positive = positive(detection);
         let (mut evidence, mut nodes) = (Vec::with_capacity(detection.selections.len()), Vec::with_capacity(detection.selections.len()));
         for (at, (name, selection)) in detection.selections.iter().enumerate() {
             let alternatives = if let Selection::Any(of) = selection { of.as_slice() } else { std::slice::from_ref(selection) };
-            let name: Arc<str> = Arc::from(name.as_str());
+            let shown_name: Arc<str> = Arc::from(format!("{within}{name}"));
             let mut any = Vec::with_capacity(alternatives.len());
             for alternative in alternatives {
                 let mut shown = Vec::new();
                 let node = self.selection(alternative, &mut shown, 0).map_err(|error| format!("selection `{name}`: {error}"))?;
                 any.push(node);
-                evidence.push((at, Evidence { name: Arc::clone(&name), node, shown }));
+                if positive.get(at).copied().unwrap_or_default() {
+                    evidence.push(Arc::new(Evidence { name: Arc::clone(&shown_name), node, shown }));
+                }
             }
             nodes.push(self.tables.program.or(any));
         }
         Ok((self.condition(&detection.condition, &nodes, 0)?, evidence))
     }
 
-    fn filter(&mut self, filter: &Arc<Filter>) -> Result<u32, String> {
+    fn filter(&mut self, filter: &Arc<Filter>) -> Result<(u32, Vec<Arc<Evidence>>), String> {
         let place = Arc::as_ptr(filter).addr();
-        if let Some(node) = self.filters.get(&place) {
-            return Ok(*node);
+        if let Some(known) = self.filters.get(&place) {
+            return Ok(known.clone());
         }
-        let (node, _) = self.detection(&filter.detection)?;
-        let node = self.tables.program.share(node);
-        self.filters.insert(place, node);
-        Ok(node)
+        let (node, evidence) = self.detection(&filter.detection, &format!("{}: ", filter.title))?;
+        let made = (self.tables.program.share(node), evidence);
+        self.filters.insert(place, made.clone());
+        Ok(made)
     }
 
     /// Seals all indexes.

@@ -6,6 +6,9 @@ use super::diagnostic::Scope;
 use super::yaml::{Mark, Node};
 use crate::detect::rule::{Part, Place, Test};
 
+/// The code of each note that something else is asked than is written.
+pub const ALIAS_USED: &str = "alias-used";
+
 /// A name, and the field that is asked instead.
 struct Name {
     written: &'static str,
@@ -62,7 +65,7 @@ pub(super) fn name<'n>(scope: &mut Scope<'_>, at: Mark, written: &'n str, values
     };
     let Some(alias) = NAMES.iter().find(|alias| is_meant(alias)) else { return written };
     let message = format!("no audit event has `{written}` as it is asked for here; `{}` is asked instead: {}", alias.field, alias.reason);
-    scope.note(at, "alias-used", message, format!("write `{}`", alias.field));
+    scope.note(at, ALIAS_USED, message, format!("write `{}`", alias.field));
     alias.field
 }
 
@@ -78,6 +81,6 @@ pub(super) fn values(scope: &mut Scope<'_>, at: Mark, field: &str, tests: &mut [
         let Some(alias) = VALUES.iter().find(is_meant) else { continue };
         let message = format!("no audit event has the {field} `{text}`; `{}` is asked instead: {}", alias.value, alias.reason);
         alias.value.clone_into(text);
-        scope.note(at, "alias-used", message, format!("write `{}`", alias.value));
+        scope.note(at, ALIAS_USED, message, format!("write `{}`", alias.value));
     }
 }
