@@ -110,6 +110,7 @@ fn filter(scope: &mut Scope<'_>, node: &Node, body: &Node, entries: &[Entry]) ->
 
 fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> {
     keys(scope, entries);
+    let status = status(scope, node);
     let source = logsource::read(scope, node.get("logsource"));
     scope.is_foreign = matches!(source, Some((LogSource::NotApplicable(_), _)));
     if scope.is_foreign
@@ -166,7 +167,7 @@ fn rule(scope: &mut Scope<'_>, node: &Node, entries: &[Entry]) -> Option<Draft> 
         description: node.get("description").and_then(Node::spelled).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
         references: list(scope, node, "references"),
         false_positives: list(scope, node, "falsepositives"),
-        status: status(scope, node),
+        status,
         file: Arc::clone(&scope.file),
         line: node.at.line,
         logsource: source,
@@ -246,7 +247,8 @@ fn status(scope: &mut Scope<'_>, node: &Node) -> Option<String> {
         scope.warning(status.at, "bad-status", format!("`{}` is no status", text.escape_debug()), suggest(text, &STATUSES));
     }
     if text == "unsupported" {
-        scope.warning(status.at, "unsupported-status", "the rule says of itself that it cannot be used as it is", "see its description");
+        let help = "its description may tell what it lacks; once it is whole, give it another status";
+        scope.error(status.at, "unsupported-status", "the rule says of itself that it cannot be used in its current state", help);
     }
     Some(text.to_owned())
 }

@@ -212,6 +212,8 @@ fn chains_are_followed_and_circles_refused() {
     assert_eq!((set.rules.len(), problems.len()), (10, 4));
     let broken = "title: b\nid: b\nlevel: low\ndetection:\n  s: {f|nope: a}\n  condition: s\n---\n";
     check_chain(&format!("{broken}{}", over("x", "b")), " | b unknown-modifier, x refused-rule");
+    let unfit = "title: b\nid: b\nstatus: unsupported\nlevel: low\ndetection:\n  s: {f: a}\n  condition: s\n---\n";
+    check_chain(&format!("{unfit}{}", over("x", "b")), " | b unsupported-status, x refused-rule");
     let twins = RULES.replace("name: two", "name: one");
     check_chain(&format!("{twins}{}", over("x", "one")), "id-one, id-two | x ambiguous-rule");
 }

@@ -85,7 +85,7 @@ fn problems_have_a_place_and_help() {
         ("title: t\nid: a\nlevel: low\n".to_owned(), "1:1 error missing-detection: the rule has neither `detection` nor `correlation`"),
         (with("falsepositive: [x]\n"), "4:1 warning unknown-key: unknown key `falsepositive` is ignored"),
         (with("status: finished\n"), "4:9 warning bad-status: `finished` is no status"),
-        (with("status: unsupported\n"), "4:9 warning unsupported-status: the rule says of itself that it cannot be used as it is"),
+        (with("status: unsupported\n"), "4:9 error unsupported-status: the rule says of itself that it cannot be used in its current state"),
         (
             with("correlation: high\n"),
             "4:14 warning legacy-correlation: `correlation` is a text beside a detection: a remark, which correlates nothing",
