@@ -117,6 +117,31 @@ fn rules_are_tested_together() {
     check(&["rules", "test", "."], dir.path(), 0, "", "1 tests passed, 0 failed");
 }
 
+/// Tests whose rule has gone, or has another name, are told of and fail nothing.
+#[test]
+fn tests_without_a_rule_are_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let rule = "title: Exec\nid: 6f1d9c1e-0000-4000-8000-000000000001\nlevel: low\nlogsource: {product: kubernetes, service: audit}\ndetection:\n  selection: {verb: get}\n  condition: selection\n";
+    file("step.test.yml", "tests:\n  - name: one\n    events: [{verb: get}]\n    expect: hit\n");
+    let warning = "step.test.yml:1:1: warning[tests-without-rule]: no rule `step.yml` stands beside these tests, so they are not run\n  help: bring";
+    for (name, summary, is_told) in [
+        ("steps.yml", "0 tests passed, 0 failed; 1 of 1 files have none", true),
+        ("step.yaml", "1 tests passed, 0 failed; 0 of 1 files have none", false),
+        ("step.yml", "1 tests passed, 0 failed; 0 of 1 files have none", false),
+    ] {
+        file(name, rule);
+        for path in [".", &*dir.path().to_string_lossy()] {
+            check(&["rules", "test", path], dir.path(), 0, "", summary);
+            check(&["rules", "test", path], dir.path(), 0, "", if is_told { warning } else { "" });
+            let told = run(&["rules", "test", path], dir.path());
+            assert_eq!(String::from_utf8_lossy(&told.stderr).contains("tests-without-rule"), is_told, "{name}");
+        }
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    check(&["rules", "test", "step.test.yml"], dir.path(), 2, "", warning);
+}
+
 #[test]
 fn rules_held_against_logs() {
     let dir = tempfile::tempdir().unwrap();

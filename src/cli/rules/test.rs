@@ -17,6 +17,7 @@ use crate::detect::cases;
 use crate::detect::pack;
 use crate::detect::rule::RuleSet;
 use crate::detect::sigma::{self, Diagnostic, Severity};
+use crate::source::file::{Input, walk};
 
 /// How the names of files of tests end.
 const TEST_SUFFIX: &str = ".test.yml";
@@ -32,6 +33,7 @@ struct Told {
 
 /// Runs the command.
 pub(super) fn run(args: &RulesPathArgs) -> anyhow::Result<Exit> {
+    orphans(&args.paths).for_each(|orphan| eprintln!("{}", printable(&orphan.to_string())));
     let texts = texts(&args.paths.iter().map(|path| rule_of(path)).collect::<Vec<_>>())?;
     let (rules, diagnostics) = sigma::parse(&texts, &settings(args.any_logsource));
     let (mut told, mut untested) = (Vec::new(), 0);
@@ -54,10 +56,34 @@ pub(super) fn run(args: &RulesPathArgs) -> anyhow::Result<Exit> {
 
 /// The file of rules that a path means: a file of tests means the rules beside it.
 fn rule_of(path: &Path) -> PathBuf {
+    let Some([short, long]) = rules_beside(path).filter(|_| path.is_file()) else { return path.to_owned() };
+    if short.is_file() { short } else { long }
+}
+
+/// Where the rule of a file of tests may stand; `None` of any other file.
+fn rules_beside(path: &Path) -> Option<[PathBuf; 2]> {
     let name = path.to_string_lossy();
-    let Some(stem) = name.strip_suffix(TEST_SUFFIX).filter(|_| path.is_file()) else { return path.to_owned() };
-    let short = PathBuf::from(format!("{stem}.yml"));
-    if short.is_file() { short } else { PathBuf::from(format!("{stem}.yaml")) }
+    let stem = name.strip_suffix(TEST_SUFFIX)?;
+    Some([".yml", ".yaml"].map(|suffix| PathBuf::from(format!("{stem}{suffix}"))))
+}
+
+/// A warning of each file of tests under these paths that no rule stands beside: nobody runs those.
+fn orphans(paths: &[PathBuf]) -> impl Iterator<Item = Diagnostic> {
+    walk(paths).0.into_iter().filter_map(|input| {
+        let Input::File(path) = input else { return None };
+        let may_be = rules_beside(&path)?;
+        let missing = may_be[0].file_name()?.to_string_lossy().into_owned();
+        (!may_be.iter().any(|rule| rule.is_file())).then(|| Diagnostic {
+            severity: Severity::Warning,
+            file: Arc::from(path.to_string_lossy()),
+            line: 1,
+            column: 1,
+            rule: None,
+            code: "tests-without-rule",
+            message: format!("no rule `{missing}` stands beside these tests, so they are not run"),
+            help: Some("bring the rule back, give the tests the name of theirs, or delete them".to_owned()),
+        })
+    })
 }
 
 fn beside(file: &str) -> Option<String> {
