@@ -7,6 +7,8 @@
 pub mod cases;
 mod cidr;
 mod correlate;
+#[cfg(any(test, fuzzing))]
+mod draw;
 pub mod engine;
 mod explain;
 mod fold;
@@ -29,3 +31,7 @@ pub mod watermark;
 mod window;
 mod witness;
 mod words;
+
+/// What correlations have to come to, by brute force: for the fuzzer, which stands outside.
+#[cfg(any(test, fuzzing))]
+pub use correlate::model as correlate_model;

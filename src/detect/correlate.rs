@@ -14,8 +14,8 @@ mod flood;
 mod ghosts;
 mod group;
 mod insert;
-#[cfg(test)]
-mod model;
+#[cfg(any(test, fuzzing))]
+pub mod model;
 pub(crate) mod numbers;
 pub(crate) mod order;
 pub(crate) mod plan;

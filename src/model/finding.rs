@@ -43,7 +43,7 @@ pub struct RuleHeader {
 pub type GroupKey = Vec<(Arc<str>, Option<Arc<str>>)>;
 
 /// The state of one alert as the engine sees it now. Totals are absolute, so a later finding of the same id replaces an earlier one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub id: AlertId,
     pub rule: Arc<RuleHeader>,

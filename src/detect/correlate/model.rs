@@ -2,9 +2,13 @@
 //!
 //! Nothing here is shared with the engine but the words: windows are looked for one by one in the whole set.
 
+pub(super) mod beside;
+mod draw;
+
 use std::collections::BTreeMap;
 
-use crate::detect::rule::{Comparison, CorrelationKind};
+use crate::detect::draw::Draw;
+use crate::detect::rule::{Comparison, Condition, CorrelationKind};
 use crate::model::{ActId, Duration, EventId, Timestamp};
 
 pub(super) const SECOND: i64 = 1_000_000_000;
@@ -12,7 +16,7 @@ pub(super) const SECOND: i64 = 1_000_000_000;
 /// Rules wanted and not wanted, by position; any of these will do.
 pub(super) type Ways = Vec<(Vec<u16>, Vec<u16>)>;
 
-/// A rule that takes tenths, so that sums are whole.
+/// A correlation that takes tenths, so that sums are whole; or a single rule.
 #[derive(Debug, Clone)]
 pub(super) struct Spec {
     pub(super) name: &'static str,
@@ -23,10 +27,19 @@ pub(super) struct Spec {
     pub(super) by: Vec<&'static str>,
     /// Seconds.
     pub(super) span: i64,
+    /// Seconds.
+    pub(super) bucket: i64,
     pub(super) bounds: Vec<(Comparison, f64)>,
     pub(super) percentile: i64,
-    /// The condition.
+    /// Fields whose values are counted, or whose numbers are taken.
+    pub(super) counted: Vec<&'static str>,
+    pub(super) condition: Option<Condition>,
+    /// What the condition comes to.
     pub(super) ways: Ways,
+    /// The engine has to refuse it.
+    pub(super) is_refused: bool,
+    /// It raises no alert of its own.
+    pub(super) is_silent: bool,
 }
 
 /// What counts once: an act that matched a rule, or an alert.
@@ -37,7 +50,8 @@ pub(super) struct Row {
     pub(super) act: ActId,
     pub(super) rule: u16,
     pub(super) values: BTreeMap<&'static str, String>,
-    pub(super) texts: Vec<&'static str>,
+    /// Values that count, each once.
+    pub(super) texts: Vec<String>,
     /// Numbers among the texts, in tenths.
     pub(super) tenths: Vec<i64>,
     pub(super) first: i64,
@@ -67,8 +81,19 @@ fn is_temporal(spec: &Spec) -> bool {
     matches!(spec.kind, Some(CorrelationKind::Temporal | CorrelationKind::TemporalOrdered))
 }
 
-/// The alerts of one rule, of everything that matched below it. Buckets are so many seconds long.
-pub(super) fn alerts(spec: &Spec, rows: &[Row], bucket: i64) -> Vec<Told> {
+/// Draws rules, events and ways for these to come in from the bytes, and asserts that the engine tells what is told here.
+///
+/// # Panics
+/// If they do not agree: that is what it is for.
+pub fn check(bytes: &[u8]) {
+    let mut draw = Draw::new(bytes);
+    let specs = draw::specs(&mut draw);
+    let (shorts, deliveries) = draw::deliveries(&mut draw);
+    beside::check(&specs, &shorts, &deliveries);
+}
+
+/// The alerts of one rule, of everything that matched below it.
+pub(super) fn alerts(spec: &Spec, rows: &[Row]) -> Vec<Told> {
     let mut groups: BTreeMap<Vec<(&'static str, Option<String>)>, Vec<Row>> = BTreeMap::new();
     for row in rows {
         let key: Vec<_> = spec.by.iter().map(|name| (*name, row.values.get(name).cloned())).collect();
@@ -77,15 +102,15 @@ pub(super) fn alerts(spec: &Spec, rows: &[Row], bucket: i64) -> Vec<Told> {
             Some(CorrelationKind::ValueSum | CorrelationKind::ValueAvg | CorrelationKind::ValuePercentile | CorrelationKind::ValueMedian)
         );
         let is_whole = spec.kind.is_none() || key.iter().all(|(_, value)| value.is_some());
-        if is_whole && (!takes_numbers || !row.tenths.is_empty()) {
+        let lacks = (takes_numbers && row.tenths.is_empty()) || (spec.kind == Some(CorrelationKind::ValueCount) && row.texts.is_empty());
+        if is_whole && !lacks {
             groups.entry(key).or_default().push(row.clone());
         }
     }
-    let of_group = |(group, rows)| of_group(spec, group, rows, bucket);
-    groups.into_iter().flat_map(of_group).collect()
+    groups.into_iter().flat_map(|(group, rows)| of_group(spec, &group, rows)).collect()
 }
 
-fn of_group(spec: &Spec, group: Vec<(&'static str, Option<String>)>, mut rows: Vec<Row>, bucket: i64) -> Vec<Told> {
+fn of_group(spec: &Spec, group: &[(&'static str, Option<String>)], mut rows: Vec<Row>) -> Vec<Told> {
     rows.sort_by_key(Row::key);
     let mut kept: Vec<Row> = Vec::new();
     for row in rows {
@@ -96,15 +121,15 @@ fn of_group(spec: &Spec, group: Vec<(&'static str, Option<String>)>, mut rows: V
     let span = spec.span * SECOND;
     let mut alerts: Vec<(i64, i64, Vec<Row>)> = Vec::new();
     for (end, window) in windows(spec, &kept) {
-        let absorbs = alerts.last().is_some_and(|(start, ..)| end - span < start + bucket * SECOND);
-        if !absorbs {
-            alerts.push((Timestamp::from_nanos(end).bucket(Duration::seconds(bucket)).nanos(), end, Vec::new()));
-        }
-        let (_, _, rows) = alerts.last_mut().unwrap();
-        for row in window {
-            if !rows.contains(&row) {
-                rows.push(row);
+        match alerts.last_mut() {
+            Some((start, _, rows)) if end - span < *start + spec.bucket * SECOND => {
+                for row in window {
+                    if !rows.contains(&row) {
+                        rows.push(row);
+                    }
+                }
             }
+            _ => alerts.push((Timestamp::from_nanos(end).bucket(Duration::seconds(spec.bucket)).nanos(), end, window)),
         }
     }
     let told = alerts.into_iter().map(|(bucket, anchor, rows)| {
@@ -115,11 +140,11 @@ fn of_group(spec: &Spec, group: Vec<(&'static str, Option<String>)>, mut rows: V
         events.sort_unstable();
         events.dedup();
         Told {
-            group: group.clone(),
+            group: group.to_vec(),
             bucket,
             anchor,
-            first: rows.iter().map(|row| row.first).min().unwrap(),
-            last: rows.iter().map(|row| row.last).max().unwrap(),
+            first: rows.iter().map(|row| row.first).min().unwrap_or(i64::MAX),
+            last: rows.iter().map(|row| row.last).max().unwrap_or(i64::MIN),
             count: acts.len(),
             events,
         }
@@ -167,10 +192,11 @@ fn holds(spec: &Spec, window: &[Row], end: Option<i64>) -> bool {
         of.len() as i64
     };
     let rules: Vec<String> = window.iter().map(|row| row.rule.to_string()).collect();
+    let Some(kind) = spec.kind else { return true };
     // A fraction, so that nothing is rounded.
-    let (above, below) = match spec.kind.unwrap() {
+    let (above, below) = match kind {
         CorrelationKind::EventCount => (window.len() as i64, 1),
-        CorrelationKind::ValueCount => (distinct(window.iter().flat_map(|row| row.texts.iter().copied()).collect()), 1),
+        CorrelationKind::ValueCount => (distinct(window.iter().flat_map(|row| row.texts.iter().map(String::as_str)).collect()), 1),
         CorrelationKind::ValueSum => (tenths.iter().sum(), 10),
         CorrelationKind::ValueAvg => (tenths.iter().sum(), 10 * tenths.len() as i64),
         CorrelationKind::ValuePercentile => percentile(tenths, spec.percentile),
@@ -255,4 +281,43 @@ fn absence(spec: &Spec, rows: &[Row]) -> Vec<(i64, Vec<Row>)> {
     };
     let held = |now: i64| rows.iter().filter(|row| row.time > now - span && row.time <= now).cloned().collect();
     instants.iter().copied().filter(|now| qualifies(*now)).map(|now| (now, held(now))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By type: how many rules were drawn that can be run and raise alerts, and how many of them did.
+    #[test]
+    fn what_is_drawn_fires_and_does_not() {
+        let mut state = 7_u64;
+        let mut drawn: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for _ in 0..2_000 {
+            let mut byte = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 33) as u8
+            };
+            let bytes: Vec<u8> = (0..400).map(|_| byte()).collect();
+            let mut draw = Draw::new(&bytes);
+            let specs = draw::specs(&mut draw);
+            let events = beside::events(&draw::deliveries(&mut draw).0);
+            let expected = beside::expected(&specs, &events);
+            for (at, spec) in specs.iter().enumerate().filter(|(_, spec)| !spec.is_refused && !spec.is_silent) {
+                let id = format!("c{} {}", at + beside::SINGLES, spec.name);
+                let is_absence = spec.ways.iter().any(|(_, unwanted)| !unwanted.is_empty());
+                let is_over = spec.rules.iter().any(|rule| *rule >= beside::SINGLES);
+                let kind = spec.kind.map_or("", CorrelationKind::name);
+                let classes = [Some(kind), is_absence.then_some("absence"), is_over.then_some("chain")];
+                for class in classes.into_iter().flatten() {
+                    let (of, fired) = drawn.entry(class).or_default();
+                    *of += 1;
+                    *fired += usize::from(expected.keys().any(|(rule, _)| *rule == id));
+                }
+            }
+        }
+        assert_eq!(drawn.len(), 10, "{drawn:?}");
+        for (class, (of, fired)) in &drawn {
+            assert!(*of >= 100 && fired * 10 > *of && fired * 10 < of * 9, "{class}: {fired} of {of}: {drawn:?}");
+        }
+    }
 }

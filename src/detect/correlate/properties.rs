@@ -1,55 +1,10 @@
 //! Every type against the model: whatever the order, the batches, the repetitions and the watermarks, the alerts are the same.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
-use super::model::{Row, SECOND, Spec, Told, Ways, alerts};
-use crate::detect::engine::{Engine, EngineSettings};
-use crate::detect::rule::{Body, Comparison, Condition, CorrelationKind, Rule, RuleSet};
-use crate::detect::sample::{TEN, correlation, event, of_act, simple};
-use crate::detect::watermark::Watermarks;
-use crate::model::{AlertId, ClusterId, Duration, Event, EventId, FieldRef, Finding, GroupKey, TenantId, Timestamp};
-
-const BUCKET: i64 = 100;
-/// Seconds that an event may come late.
-const LATENESS: i64 = 120;
-/// Single rules, before the correlations.
-const SINGLES: usize = 3;
-
-/// What `v` may be: as JSON, as texts, and the numbers among these in tenths.
-const VALUES: [(&str, &[&str], &[i64]); 7] = [
-    ("1", &["1"], &[10]),
-    ("\"2.5\"", &["2.5"], &[25]),
-    ("[3,-1]", &["3", "-1"], &[30, -10]),
-    ("-4", &["-4"], &[-40]),
-    ("\"x\"", &["x"], &[]),
-    ("0.1", &["0.1"], &[1]),
-    ("[\"1\",\"y\"]", &["1", "y"], &[10]),
-];
-
-/// An event in short: seconds after 10:00, the rules it matches (bits), its act, a user, a value, and for how long it is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Short {
-    at: i64,
-    rules: u8,
-    act: u8,
-    user: u8,
-    value: usize,
-    delay: i64,
-}
-
-fn user(short: Short) -> &'static str {
-    ["alice", "bob", ""][usize::from(short.user) % 3]
-}
-
-fn build(short: Short, number: usize) -> Event {
-    let user = Some(user(short)).filter(|user| !user.is_empty()).map_or_else(String::new, |user| format!(r#","u":"{user}""#));
-    let rule = |at: u8| short.rules >> at & 1;
-    let json = format!(r#"{{"r0":{},"r1":{},"r2":{}{user},"v":{}}}"#, rule(0), rule(1), rule(2), VALUES[short.value].0);
-    of_act(event(&format!("e{number}"), short.at * SECOND, &json), short.act)
-}
+use super::model::beside::{self, Delivery, LATENESS, SINGLES, Short, VALUES};
+use super::model::{Spec, Ways};
+use crate::detect::rule::{Comparison, Condition, CorrelationKind};
 
 /// The conditions of the ways below are written out here, so that nothing is held against itself.
 fn conditions() -> Vec<(Condition, Ways)> {
@@ -66,17 +21,31 @@ fn conditions() -> Vec<(Condition, Ways)> {
 }
 
 fn spec(kind: CorrelationKind, rules: &[usize], bounds: &[(Comparison, f64)], span: i64) -> Spec {
-    Spec { name: "", kind: Some(kind), rules: rules.to_vec(), by: vec!["u"], span, bounds: bounds.to_vec(), percentile: 50, ways: Vec::new() }
+    Spec {
+        name: "",
+        kind: Some(kind),
+        rules: rules.to_vec(),
+        by: vec!["u"],
+        span,
+        bucket: 100,
+        bounds: bounds.to_vec(),
+        percentile: 50,
+        counted: vec!["v"],
+        condition: None,
+        ways: Vec::new(),
+        is_refused: false,
+        is_silent: false,
+    }
 }
 
 /// Every type, then chains over them. `least` and `span` are what most of them ask for.
-fn specs(least: i64, span: i64) -> Vec<(Spec, Option<Condition>)> {
+fn specs(least: i64, span: i64) -> Vec<Spec> {
     use Comparison::{Eq, Gt, Gte, Lt, Lte, Neq};
     use CorrelationKind as K;
     let n = least as f64;
-    let mut specs: Vec<(Spec, Option<Condition>)> = Vec::new();
+    let mut specs: Vec<Spec> = Vec::new();
     let mut add = |name: &'static str, kind, rules: &[usize], bounds: &[(Comparison, f64)]| {
-        specs.push((Spec { name, ..spec(kind, rules, bounds, span) }, None));
+        specs.push(Spec { name, ..spec(kind, rules, bounds, span) });
         specs.len() - 1 + SINGLES
     };
     let count = add("count", K::EventCount, &[0, 1], &[(Gte, n)]);
@@ -105,11 +74,13 @@ fn specs(least: i64, span: i64) -> Vec<(Spec, Option<Condition>)> {
             let name = if kind == K::Temporal { "condition" } else { "ordered condition" };
             let is_absence = ways.iter().any(|(_, unwanted)| !unwanted.is_empty());
             absent.extend(is_absence.then_some(specs.len() + SINGLES));
-            specs.push((Spec { name, ways: ways.clone(), ..spec(kind, &[0, 1, 2], &[], span) }, Some(condition.clone())));
+            let condition = Some(condition.clone());
+            specs.push(Spec { name, ways: ways.clone(), condition, ..spec(kind, &[0, 1, 2], &[], span) });
         }
     }
     let mut over = |name: &'static str, kind, rules: &[usize], bounds: &[(Comparison, f64)], by: &[&'static str]| {
-        specs.push((Spec { name, by: by.to_vec(), ..spec(kind, rules, bounds, span * 2) }, None));
+        // Alerts have no values but those of their group.
+        specs.push(Spec { name, by: by.to_vec(), counted: vec!["u"], ..spec(kind, rules, bounds, span * 2) });
         specs.len() - 1 + SINGLES
     };
     over("counts over", K::EventCount, &[count], &[(Gte, 2.0)], &[]);
@@ -120,195 +91,28 @@ fn specs(least: i64, span: i64) -> Vec<(Spec, Option<Condition>)> {
     over("high over", K::EventCount, &[high, fewer], &[(Gte, 2.0)], &[]);
     let ways = vec![(vec![0], vec![1])];
     let quiet = Condition::And(vec![Condition::Selection(0), Condition::Not(Box::new(Condition::Selection(1)))]);
-    specs.push((Spec { name: "quiet over", ways, ..spec(K::Temporal, &[sum, all], &[], span) }, Some(quiet)));
+    specs.push(Spec { name: "quiet over", ways, condition: Some(quiet), ..spec(K::Temporal, &[sum, all], &[], span) });
     specs
 }
 
-fn rule_set(specs: &[(Spec, Option<Condition>)]) -> Arc<RuleSet> {
-    let mut rules: Vec<Rule> = ["r0: 1", "r1: 1", "r2: 1"].iter().enumerate().map(|(at, spec)| simple(&format!("r{at}"), &[spec])).collect();
-    rules.iter_mut().skip(1).for_each(|rule| rule.is_silent = true);
-    rules[0].extras.group_by = Some(vec![FieldRef::parse("u").unwrap()]);
-    for (at, (spec, condition)) in specs.iter().enumerate() {
-        let mut rule = correlation(&format!("c{at} {}", spec.name), spec.kind.unwrap(), &spec.rules, &spec.by, spec.span, &spec.bounds);
-        if let Body::Correlation(body) = &mut rule.body {
-            body.condition.clone_from(condition);
-            body.percentile = spec.percentile as f64;
-            // Alerts have no values but those of their group.
-            let counted = if spec.rules.iter().any(|rule| *rule >= SINGLES) { "u" } else { "v" };
-            body.count_fields = vec![FieldRef::parse(counted).unwrap()];
-        }
-        rules.push(rule);
-    }
-    rules.iter_mut().for_each(|rule| rule.extras.group_window = Some(Duration::seconds(BUCKET)));
-    Arc::new(RuleSet { rules })
-}
-
-/// What matched a rule, or the alerts of one, as rows for a rule above it.
-fn rows_of(short: Short, event: &Event, rule: u16) -> Row {
-    let mut values = BTreeMap::new();
-    if !user(short).is_empty() {
-        values.insert("u", user(short).to_owned());
-    }
-    let time = event.time.nanos();
-    let (_, texts, tenths) = VALUES[short.value];
-    Row {
-        time,
-        id: event.id,
-        act: event.act,
-        rule,
-        values,
-        texts: texts.to_vec(),
-        tenths: tenths.to_vec(),
-        first: time,
-        last: time,
-        events: vec![(time, event.id)],
-    }
-}
-
-fn key_of(told: &Told) -> GroupKey {
-    told.group.iter().map(|(name, value)| (Arc::from(*name), value.as_deref().map(Arc::from))).collect()
-}
-
-fn id_of(rule: &str, told: &Told) -> AlertId {
-    super::alert_id(&TenantId::default(), &ClusterId::default(), rule, &key_of(told), &told.bucket.to_le_bytes())
-}
-
-/// By rule id and alert id: first, last, count, events.
-type Content = (i64, i64, u64, Vec<EventId>);
-
-fn expected(specs: &[(Spec, Option<Condition>)], set: &RuleSet, events: &[(Short, Event)]) -> BTreeMap<(String, AlertId), Content> {
-    let mut all: Vec<Vec<Told>> = Vec::new();
-    let mut expected = BTreeMap::new();
-    let single = Spec { name: "", kind: None, rules: vec![0], by: vec!["u"], span: 0, bounds: Vec::new(), percentile: 0, ways: Vec::new() };
-    let rows: Vec<Row> = events.iter().filter(|(short, _)| short.rules & 1 == 1).map(|(short, event)| rows_of(*short, event, 0)).collect();
-    for told in alerts(&single, &rows, BUCKET) {
-        expected.insert(("r0".to_owned(), id_of("r0", &told)), content(&told));
-    }
-    for (at, (spec, _)) in specs.iter().enumerate() {
-        let mut rows: Vec<Row> = Vec::new();
-        for (position, below) in (0_u16..).zip(&spec.rules) {
-            if let Some(inner) = below.checked_sub(SINGLES) {
-                rows.extend(all[inner].iter().map(|told| row_of_alert(&set.rules[*below].header.id, told, position)));
-            } else {
-                let matching = events.iter().filter(|(short, _)| short.rules >> below & 1 == 1);
-                rows.extend(matching.map(|(short, event)| rows_of(*short, event, position)));
-            }
-        }
-        let told = alerts(spec, &rows, BUCKET);
-        for told in &told {
-            let id = &set.rules[SINGLES + at].header.id;
-            expected.insert((id.clone(), id_of(id, told)), content(told));
-        }
-        all.push(told);
-    }
-    expected
-}
-
-fn content(told: &Told) -> Content {
-    (told.first, told.last, told.count as u64, told.events.iter().map(|(_, id)| *id).take(super::EVENTS_MAX).collect())
-}
-
-fn row_of_alert(rule: &str, told: &Told, position: u16) -> Row {
-    let id = id_of(rule, told);
-    Row {
-        time: told.anchor,
-        id: EventId(id.0),
-        act: crate::model::ActId(id.0),
-        rule: position,
-        values: told.group.iter().filter_map(|(name, user)| Some((*name, user.clone()?))).collect(),
-        // Of alerts only users are counted here.
-        texts: told.group.iter().map(|(_, user)| if user.as_deref() == Some("alice") { "alice" } else { "bob" }).collect(),
-        tenths: Vec::new(),
-        first: told.first,
-        last: told.last,
-        events: told.events.clone(),
-    }
-}
-
-type Findings = BTreeMap<(String, AlertId), Finding>;
-
-/// The last word on each alert that is not superseded.
-fn last_words(out: Vec<Finding>) -> Findings {
-    let mut last = Findings::new();
-    for finding in out {
-        assert!(!finding.late, "{finding:?}");
-        last.insert((finding.rule.id.clone(), finding.id), finding);
-    }
-    last.retain(|_, finding| finding.superseded_by.is_none());
-    last
-}
-
-/// How events come in.
-#[derive(Debug)]
-struct Way {
-    batch: usize,
-    /// How far the watermark stays behind the newest event, in seconds, batch by batch.
-    behind: Vec<i64>,
-    is_finite: bool,
-}
-
-fn run(set: &Arc<RuleSet>, events: &[Event], way: &Way) -> Findings {
-    let lateness = Duration::seconds(LATENESS);
-    let everywhere = |nanos: i64| Watermarks::everywhere(Timestamp::from_nanos(nanos), lateness);
-    let mut engine = Engine::new(Arc::clone(set), EngineSettings { is_finite: way.is_finite, ..EngineSettings::default() });
-    assert_eq!(engine.refused(), []);
-    let mut out = Vec::new();
-    let mut newest = i64::MIN;
-    for (number, batch) in events.chunks(way.batch).enumerate() {
-        engine.process(batch, &mut out);
-        newest = batch.iter().map(|event| event.time.nanos()).fold(newest, i64::max);
-        let behind = way.behind.get(number % way.behind.len().max(1)).copied().unwrap_or_default();
-        engine.advance(&everywhere(newest - behind * SECOND), &mut out);
-    }
-    if way.is_finite {
-        assert!(out.is_empty());
-        engine.finish(&mut out);
-    } else {
-        engine.advance(&everywhere(TEN + 1_000_000 * SECOND), &mut out);
-    }
-    last_words(out)
-}
-
-fn check(shorts: &[Short], again: &[(usize, i64)], way: &Way, least: i64, span: i64) -> Result<(), TestCaseError> {
-    let specs = specs(least, span);
-    let set = rule_set(&specs);
-    let known: Vec<(Short, Event)> = shorts.iter().enumerate().map(|(number, short)| (*short, build(*short, number))).collect();
-    // In the order they arrive, some of them twice.
-    let mut given: Vec<(i64, usize)> = known.iter().enumerate().map(|(number, (short, _))| (short.at + short.delay, number)).collect();
-    given.extend(again.iter().map(|(number, delay)| (known[number % known.len()].0.at + delay, number % known.len())));
-    given.sort_unstable();
-    let events: Vec<Event> = given.iter().map(|(_, number)| known[*number].1.clone()).collect();
-    let expected = expected(&specs, &set, &known);
-    let mut sorted: Vec<Event> = known.iter().map(|(_, event)| event.clone()).collect();
-    sorted.sort_by_key(|event| (event.time, event.id));
-    let plain = run(&set, &sorted, &Way { batch: sorted.len(), behind: Vec::new(), is_finite: true });
-    for is_finite in [false, true] {
-        let way = Way { is_finite, behind: way.behind.clone(), batch: way.batch };
-        let found = run(&set, &events, &way);
-        for (id, content) in &expected {
-            let told = found.get(id).map(|finding| (finding.first.nanos(), finding.last.nanos(), finding.count, finding.events.clone()));
-            prop_assert_eq!(told.as_ref(), Some(content), "{:?} is missing or differs (finite {})", id, is_finite);
-        }
-        for (id, finding) in &found {
-            prop_assert!(expected.contains_key(id), "{:?} should not be (finite {})", id, is_finite);
-            // Steps, entities and all the rest too.
-            prop_assert_eq!(format!("{finding:?}"), format!("{:?}", plain[id]), "{:?} (finite {})", id, is_finite);
-        }
-    }
-    Ok(())
+/// Events with how long each is on its way, and some of them again.
+fn check(delayed: &[(Short, i64)], again: &[(usize, i64)], (batch, behind): (usize, &[i64]), least: i64, span: i64) {
+    let shorts: Vec<Short> = delayed.iter().map(|(short, _)| *short).collect();
+    let mut arrivals: Vec<(i64, usize)> = delayed.iter().enumerate().map(|(number, (short, delay))| (short.at + delay, number)).collect();
+    arrivals.extend(again.iter().map(|(number, delay)| (shorts[number % shorts.len()].at + delay, number % shorts.len())));
+    arrivals.sort_unstable();
+    let way = |is_finite| Delivery { arrivals: arrivals.clone(), batches: vec![batch], behind: behind.to_vec(), is_finite };
+    beside::check(&specs(least, span), &shorts, &[way(false), way(true)]);
 }
 
 /// The stages of an act lie within a few seconds.
-fn shorts() -> impl Strategy<Value = Vec<Short>> {
-    let short = (0_i64..80, 1_u8..8, 0_u8..2, 0_u8..7, 0..VALUES.len(), 0..LATENESS).prop_map(|(at, rules, stage, user, value, delay)| Short {
-        at: at * 10 - 100 + i64::from(stage) * 3,
-        rules,
-        act: u8::try_from(at).unwrap(),
-        user,
-        value,
-        delay,
+fn shorts() -> impl Strategy<Value = Vec<(Short, i64)>> {
+    let short = (0_i64..80, 1_u8..8, 0_u8..2, 0_usize..7, 0_usize..3, 0..VALUES.len(), 0..LATENESS);
+    let delayed = short.prop_map(|(at, rules, stage, user, host, value, delay)| {
+        let act = u8::try_from(at).unwrap();
+        (Short { at: at * 10 - 100 + i64::from(stage) * 3, rules, act, user, host, value }, delay)
     });
-    prop::collection::vec(short, 1..40)
+    prop::collection::vec(delayed, 1..40)
 }
 
 fn cases(usual: u32) -> ProptestConfig {
@@ -330,7 +134,15 @@ proptest! {
         (batch, behind) in (1_usize..9, prop::collection::vec(0_i64..200, 1..6)),
         (least, is_long) in (1_i64..5, any::<bool>()),
     ) {
-        let way = Way { batch, behind, is_finite: false };
-        check(&shorts, &again, &way, least, if is_long { 150 } else { 60 })?;
+        check(&shorts, &again, (batch, &behind), least, if is_long { 150 } else { 60 });
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn any_correlations_are_what_the_model_says(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        super::model::check(&bytes);
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::Matcher;
 use crate::detect::cidr::{Cidr, address};
+use crate::detect::draw::Draw;
 use crate::detect::fold::{fold, number};
 use crate::detect::rule::{Body, Condition, Detection, Each, Elements, Item, LogSource, Part, Pattern, Place, Rule, RuleSet, Selection, Test};
 use crate::model::{Event, FieldRef, Timestamp, ValueKind};
@@ -17,7 +18,7 @@ use crate::model::{Event, FieldRef, Timestamp, ValueKind};
 /// # Panics
 /// If they do not agree: that is what it is for.
 pub fn check(bytes: &[u8]) {
-    let mut draw = draw::Draw::new(bytes);
+    let mut draw = Draw::new(bytes);
     let set = draw.rules();
     let events = draw.events();
     let (mut matcher, refused) = Matcher::new(&set);
@@ -325,7 +326,7 @@ mod tests {
                 (state >> 33) as u8
             };
             let bytes: Vec<u8> = (0..600).map(|_| byte()).collect();
-            let mut draw = super::draw::Draw::new(&bytes);
+            let mut draw = super::Draw::new(&bytes);
             let set = draw.rules();
             for event in draw.events() {
                 hits += super::find(&set, &event).len();

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use crate::detect::draw::{Draw, nothing, rule};
 use crate::detect::rule::{
-    Body, Comparison, Condition, Detection, Each, Elements, Extras, Filter, Item, LogSource, Part, Pattern, Place, Rule, RuleSet, Selection, Test,
+    Body, Comparison, Condition, Detection, Each, Elements, Filter, Item, LogSource, Part, Pattern, Place, Rule, RuleSet, Selection, Test,
 };
-use crate::model::{
-    ActId, ClusterId, EnvelopeKind, Event, EventId, Facts, Field, FieldRef, Kind, Level, Limits, Origin, Parser, Position, RuleHeader, RuleType,
-    TenantId, TimePart, Timestamp,
-};
+use crate::model::{Event, Facts, Field, FieldRef, Kind, Limits, Parser, RuleType, TimePart, Timestamp};
 
 const FIELDS: [&str; 8] = ["a", "b", "a.b", "b.a", "a.b.c", "raw.a", "actor.user.name", "verb"];
 const KEYS: [&str; 7] = ["a", "b", "c", "a.b", "b.c", "verb", "b.a"];
@@ -58,28 +56,7 @@ const EVENTS_MAX: usize = 6;
 /// Nesting of conditions, selections and records.
 const DEPTH_MAX: usize = 3;
 
-/// Choices, a byte each; the first, once there are no more.
-#[derive(Debug)]
-pub(super) struct Draw<'b>(std::slice::Iter<'b, u8>);
-
-impl<'b> Draw<'b> {
-    pub(super) fn new(bytes: &'b [u8]) -> Self {
-        Self(bytes.iter())
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.0.next().map_or(0, |byte| *byte as usize % end.max(1))
-    }
-
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())].clone()
-    }
-
-    /// One to so many.
-    fn some<T>(&mut self, max: usize, mut each: impl FnMut(&mut Self) -> T) -> Vec<T> {
-        (0..=self.below(max)).map(|_| each(self)).collect()
-    }
-
+impl Draw<'_> {
     pub(super) fn rules(&mut self) -> RuleSet {
         let filter =
             Arc::new(Filter { id: "filter".to_owned(), title: String::new(), file: Arc::from("drawn"), line: 1, detection: self.detection(true) });
@@ -89,7 +66,7 @@ impl<'b> Draw<'b> {
                 detection.filters.push(Arc::clone(&filter));
             }
             let logsource = if draw.below(4) == 1 { LogSource::Kind(draw.one(&KINDS)) } else { LogSource::Any };
-            rule(detection, logsource)
+            Rule { logsource, ..rule("drawn", RuleType::Single, Body::Single(detection)) }
         });
         // One rule twice: all its predicates are shared.
         rules.extend(rules.first().cloned());
@@ -215,7 +192,7 @@ impl<'b> Draw<'b> {
         }
         facts.seal();
         let doc = parser.parse(record.to_string().as_bytes(), None).expect("what was written as JSON is JSON");
-        Event { kind: self.one(&KINDS), facts, doc, ..nothing() }
+        Event { kind: self.one(&KINDS), facts, doc, ..nothing(Timestamp::from_seconds(0)) }
     }
 
     fn object(&mut self, depth: usize) -> Json {
@@ -237,51 +214,5 @@ impl<'b> Draw<'b> {
             8 | 9 => self.object(depth),
             _ => Json::Array((0..self.below(4)).map(|_| self.json(depth + 1)).collect()),
         }
-    }
-}
-
-fn rule(detection: Detection, logsource: LogSource) -> Rule {
-    let header = RuleHeader {
-        id: "drawn".to_owned(),
-        title: String::new(),
-        author: None,
-        level: Level::Low,
-        tags: Vec::new(),
-        kind: RuleType::Single,
-        runbook: None,
-    };
-    Rule {
-        header: Arc::new(header),
-        name: None,
-        description: None,
-        references: Vec::new(),
-        false_positives: Vec::new(),
-        status: None,
-        file: Arc::from("drawn"),
-        line: 1,
-        logsource,
-        body: Body::Single(detection),
-        extras: Extras::default(),
-        is_silent: false,
-    }
-}
-
-/// An event of nothing.
-fn nothing() -> Event {
-    let origin = Origin::of("drawn", Timestamp::from_seconds(0));
-    Event {
-        id: EventId([0; 16]),
-        act: ActId([0; 16]),
-        kind: Kind::K8sAudit,
-        envelope: EnvelopeKind::Native,
-        tenant: TenantId::default(),
-        cluster: ClusterId::default(),
-        time: Timestamp::from_seconds(0),
-        origin: Arc::new(origin),
-        position: Position(0),
-        offset: 0,
-        wrapped: Default::default(),
-        facts: Facts::default(),
-        doc: Default::default(),
     }
 }
