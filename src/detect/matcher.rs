@@ -232,8 +232,8 @@ impl Matcher {
         let keywords = tables.wants_keywords.then(|| &tables.slots[KEYWORDS as usize].index);
         for leaf in event.doc.leaves() {
             for slot in tables.paths.of(leaf.path.0) {
-                sightings[slot as usize] |= kind;
-                let index = &tables.slots[slot as usize].index;
+                sightings[*slot as usize] |= kind;
+                let index = &tables.slots[*slot as usize].index;
                 match leaf.kind {
                     LeafKind::EmptyObject | LeafKind::EmptyArray => index.present(false, bits),
                     _ => index.touch(event.doc.value(leaf), is_plain, bits, folded),
@@ -242,14 +242,14 @@ impl Matcher {
             if let Some(index) = keywords
                 && matches!(leaf.kind, LeafKind::Text | LeafKind::Raw | LeafKind::Number)
             {
-                index.touch(event.doc.value(leaf), is_plain, bits, folded);
+                index.touch_any(event.doc.value(leaf), is_plain, bits, folded);
             }
         }
         if tables.wants_containers {
             for container in event.doc.containers() {
                 for slot in tables.paths.of(container.path.0) {
-                    sightings[slot as usize] |= kind;
-                    tables.slots[slot as usize].index.present(!container.is_array, bits);
+                    sightings[*slot as usize] |= kind;
+                    tables.slots[*slot as usize].index.present(!container.is_array, bits);
                 }
             }
         }

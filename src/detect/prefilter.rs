@@ -83,6 +83,8 @@ pub(super) struct FieldIndex {
     cidrs: HashMap<Cidr, Vec<u32>, FixedState>,
     /// Prefix lengths that occur.
     shapes: Vec<(u8, bool)>,
+    /// It asks for texts that may stand anywhere, and for nothing else.
+    is_words: bool,
 }
 
 impl Default for FieldIndex {
@@ -99,6 +101,7 @@ impl Default for FieldIndex {
             numbers: Vec::new(),
             cidrs: HashMap::default(),
             shapes: Vec::new(),
+            is_words: false,
         }
     }
 }
@@ -135,6 +138,20 @@ impl FieldIndex {
         shapes.sort_unstable();
         shapes.dedup();
         self.shapes = shapes;
+        let asks_else = self.wants_presence() || !self.null.is_empty() || !self.numbers.is_empty() || !self.shapes.is_empty();
+        self.is_words = !asks_else && self.whole.is_empty() && self.starts.is_empty() && self.ends.is_empty();
+    }
+
+    /// As [`FieldIndex::touch`], of values of any field. Nearly all are short and hold nothing, so they are passed over quickly.
+    #[inline]
+    pub(super) fn touch_any(&self, value: Value<'_>, is_plain: bool, bits: &mut Bits, scratch: &mut String) {
+        if self.is_words && is_plain {
+            if value.text.len() >= self.anywhere.shortest() {
+                self.anywhere.find(value.text.as_bytes(), &mut |predicate| bits.set(predicate));
+            }
+        } else {
+            self.touch(value, is_plain, bits, scratch);
+        }
     }
 
     /// The field is there, as an object or list or with a value.

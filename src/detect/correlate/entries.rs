@@ -15,6 +15,8 @@ pub(crate) struct Entries {
     beyond: usize,
     /// A bit for each act that came, by its last bits.
     acts: u64,
+    /// A bit for each referred rule that had an entry, by its place; those of one remainder of 64 share theirs.
+    rules: u64,
 }
 
 impl Deref for Entries {
@@ -40,7 +42,8 @@ impl IndexMut<usize> for Entries {
 impl From<Vec<Entry>> for Entries {
     fn from(list: Vec<Entry>) -> Self {
         let acts = list.iter().fold(0, |acts, entry| acts | act_bit(entry.act));
-        Self { beyond: list.iter().map(Entry::beyond).sum(), acts, list: list.into() }
+        let rules = list.iter().fold(0, |rules, entry| rules | rule_bit(entry.rule));
+        Self { beyond: list.iter().map(Entry::beyond).sum(), acts, rules, list: list.into() }
     }
 }
 
@@ -49,7 +52,16 @@ fn act_bit(act: Act) -> u64 {
     1 << (act.0 & 63)
 }
 
+fn rule_bit(rule: u16) -> u64 {
+    1 << (rule % 64)
+}
+
 impl Entries {
+    /// Bits of the rules that may have an entry; of more than 64 rules one bit stands for several.
+    pub(super) fn rules(&self) -> u64 {
+        self.rules
+    }
+
     /// False: there is no entry of this act.
     pub(super) fn may_have(&self, act: Act) -> bool {
         self.acts & act_bit(act) != 0
@@ -73,6 +85,7 @@ impl Entries {
         self.grow();
         self.beyond += entry.beyond();
         self.acts |= act_bit(entry.act);
+        self.rules |= rule_bit(entry.rule);
         self.list.push_back(entry);
     }
 
@@ -80,6 +93,7 @@ impl Entries {
         self.grow();
         self.beyond += entry.beyond();
         self.acts |= act_bit(entry.act);
+        self.rules |= rule_bit(entry.rule);
         self.list.insert(at, entry);
     }
 

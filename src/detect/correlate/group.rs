@@ -57,8 +57,8 @@ pub(super) struct Owner {
     pub(super) tenant: TenantId,
     pub(super) cluster: ClusterId,
     pub(super) key: GroupKey,
-    /// The keyed hash of all three, which is its name in the index.
-    pub(super) name: u128,
+    /// The keyed hash of all three, which is its name in the index: as bytes, or all of it would have to stand at every sixteenth byte.
+    pub(super) name: [u8; 16],
 }
 
 /// Entries and alerts of one group. What every entry needs stands in it, the rest apart: there are many, and most are small.
@@ -99,7 +99,7 @@ impl Group {
         let values: usize = key.iter().map(|(_, value)| 48 + value.as_ref().map_or(0, |value| value.len())).sum();
         Self {
             owner_bytes: u32::try_from(size_of::<Owner>() + values).unwrap_or(u32::MAX),
-            owner: Box::new(Owner { tenant, cluster, key, name: 0 }),
+            owner: Box::new(Owner { tenant, cluster, key, name: [0; 16] }),
             place,
             entries: Entries::default(),
             acts: None,
@@ -118,9 +118,14 @@ impl Group {
         }
     }
 
-    /// The name under which it stands in the index.
+    /// Is to stand in the index under this name.
     pub(super) fn set_name(&mut self, name: u128) {
-        self.owner.name = name;
+        self.owner.name = name.to_le_bytes();
+    }
+
+    /// The name under which it stands in the index.
+    pub(super) fn name(&self) -> u128 {
+        u128::from_le_bytes(self.owner.name)
     }
 
     /// Tenant, cluster and values.
@@ -317,9 +322,19 @@ impl Group {
             _ => {}
         }
         let has_few = || (at + 1).checked_sub(plan.entries_least).is_none_or(|least| self.entries[least].time <= start);
-        let is_counted = matches!(plan.kind, PlanKind::Distinct | PlanKind::Temporal | PlanKind::Ordered);
-        // Where there are too few entries nothing needs to be walked.
-        if is_counted && self.scanner.is_none() && !self.has_many && has_few() {
+        let rules = self.entries.rules();
+        let lacks_any = || match plan.ways.as_slice() {
+            _ if plan.referred > 64 => false,
+            [] => (rules.count_ones() as usize) < plan.least,
+            ways => ways.iter().all(|way| way.wanted & !rules != 0),
+        };
+        // Where there are too few entries, or none of a rule that is asked for, nothing needs to be walked.
+        let is_short = match plan.kind {
+            PlanKind::Distinct => !self.has_many && has_few(),
+            PlanKind::Temporal | PlanKind::Ordered => has_few() || lacks_any(),
+            _ => false,
+        };
+        if is_short && self.scanner.is_none() {
             return None;
         }
         let mut scanner = match self.scanner.take() {

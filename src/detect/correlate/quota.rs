@@ -147,7 +147,7 @@ impl Correlator {
         }
         self.bytes = self.bytes.saturating_sub(group.counted as usize);
         self.entries = self.entries.saturating_sub(group.len());
-        if let Ok(found) = self.index.find_entry(table_hash(group.owner.name), |(_, known)| *known == at) {
+        if let Ok(found) = self.index.find_entry(table_hash(group.name()), |(_, known)| *known == at) {
             found.remove();
         }
         self.free.push(at);
@@ -204,7 +204,7 @@ impl Correlator {
         if is_finite {
             ghosts.turn(group.newest(), self.plan.span);
         }
-        ghosts.remember(table_hash(group.owner.name), group.progress(&self.plan).max(1));
+        ghosts.remember(table_hash(group.name()), group.progress(&self.plan).max(1));
         true
     }
 

@@ -25,7 +25,9 @@ const RESPONSE: u8 = 2;
 
 /// Rules that read bodies up to which every event is judged. Where there are more, one event stands for several: nothing rare leads to a rule without
 /// its tests on bodies, so many would have to be judged.
-const JUDGED_MAX: usize = 32;
+const JUDGED_MAX: usize = 63;
+/// Rules that are judged an event then, on average.
+const JUDGED_USUALLY: usize = 8;
 
 /// What an event lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +105,7 @@ impl Unknown {
                 None => self.always.push(at),
             }
         }
-        self.weight = (readers / JUDGED_MAX).max(1).next_power_of_two() as u64;
+        self.weight = if readers <= JUDGED_MAX { 1 } else { (readers / JUDGED_USUALLY).next_power_of_two() as u64 };
         (self.starts, self.rules) = (vec![0], Vec::new());
         for rules in per_predicate {
             self.rules.extend(rules);

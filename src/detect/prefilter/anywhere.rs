@@ -27,12 +27,36 @@ struct Bucket {
 struct Entry {
     literal: u32,
     offset: u32,
+    length: u32,
+    /// The gram at the end of the literal that is farther from there: it says no to most places before the literal is looked at.
+    far: u32,
+    is_far_end: bool,
+}
+
+impl Entry {
+    fn new(literal: usize, text: &str, offset: usize) -> Self {
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let is_far_end = offset * 2 < text.len() - GRAM;
+        let far = if is_far_end { text.as_bytes().last_chunk() } else { text.as_bytes().first_chunk() };
+        let far = far.copied().map_or(0, gram);
+        Self { literal: number(literal), offset: number(offset), length: number(text.len()), far, is_far_end }
+    }
+
+    /// What of a text the literal would be, if its gram stands here.
+    fn piece<'a>(&self, text: &'a [u8], at: usize) -> Option<&'a [u8]> {
+        let from = at.checked_sub(self.offset as usize)?;
+        let piece = text.get(from..from + self.length as usize)?;
+        let far = if self.is_far_end { piece.last_chunk() } else { piece.first_chunk() };
+        far.is_some_and(|far| gram(*far) == self.far).then_some(piece)
+    }
 }
 
 /// Literals that may stand anywhere.
 #[derive(Debug, Default)]
 pub(super) struct Anywhere {
     literals: Vec<(Box<str>, u32)>,
+    /// The length of the shortest literal.
+    shortest: usize,
     stride: usize,
     sieve: Sieve,
     buckets: HashTable<Bucket>,
@@ -69,8 +93,14 @@ impl Anywhere {
         self.literals.is_empty() && self.tiny.is_empty()
     }
 
+    /// What is shorter than this, in bytes, holds no literal.
+    pub(super) fn shortest(&self) -> usize {
+        self.shortest
+    }
+
     /// Call once, after the last literal.
     pub(super) fn seal(&mut self) {
+        self.shortest = self.literals.iter().chain(&self.tiny).map(|(literal, _)| literal.len()).min().unwrap_or_default();
         let shortest = self.literals.iter().map(|(literal, _)| literal.len()).min().unwrap_or(GRAM);
         self.stride = match shortest + 1 - GRAM {
             0 | 1 => 1,
@@ -109,8 +139,7 @@ impl Anywhere {
                 };
                 let Some(offset) = (step..grams.len()).step_by(self.stride).min_by_key(cost) else { continue };
                 *filed.entry(grams[offset]).or_default() += 1;
-                let entry = Entry { literal: u32::try_from(at).unwrap_or(u32::MAX), offset: u32::try_from(offset).unwrap_or(u32::MAX) };
-                all.push((grams[offset], entry));
+                all.push((grams[offset], Entry::new(at, literal, offset)));
             }
         }
         all.sort_by_key(|(gram, entry)| (*gram, entry.literal, entry.offset));
@@ -143,7 +172,8 @@ impl Anywhere {
         }
     }
 
-    #[inline]
+    /// Apart, for what it needs at every step to stay in registers.
+    #[inline(never)]
     fn scan<const WORDS: usize, const STRIDE: usize>(&self, words: &[u64; WORDS], text: &[u8], found: &mut impl FnMut(u32)) {
         for (step, bytes) in text.windows(GRAM).step_by(STRIDE).enumerate() {
             let Some(bytes) = bytes.first_chunk() else { continue };
@@ -159,9 +189,10 @@ impl Anywhere {
     fn look(&self, text: &[u8], at: usize, gram: u32, found: &mut impl FnMut(u32)) {
         let Some(bucket) = self.buckets.find(hash(gram), |bucket| bucket.gram == gram) else { return };
         for entry in self.entries.get(bucket.from as usize..bucket.to as usize).unwrap_or_default() {
-            let Some((literal, predicate)) = self.literals.get(entry.literal as usize) else { continue };
-            let Some(from) = at.checked_sub(entry.offset as usize) else { continue };
-            if text.get(from..from + literal.len()).is_some_and(|piece| piece.eq_ignore_ascii_case(literal.as_bytes())) {
+            let Some(piece) = entry.piece(text, at) else { continue };
+            if let Some((literal, predicate)) = self.literals.get(entry.literal as usize)
+                && piece.eq_ignore_ascii_case(literal.as_bytes())
+            {
                 found(*predicate);
             }
         }

@@ -42,6 +42,10 @@ impl Edge {
         self.lengths.dedup();
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     pub(super) fn find(&self, text: &[u8], found: &mut impl FnMut(u32)) {
         for length in &self.lengths {
             let Some(rest) = text.len().checked_sub(*length) else { return };
@@ -90,6 +94,10 @@ impl Whole {
     pub(super) fn add(&mut self, literal: &str, predicate: u32) {
         self.lengths |= length_bit(literal.len());
         self.table.insert_unique(fold_hash(literal.as_bytes()), (literal.into(), predicate), |(known, _)| fold_hash(known.as_bytes()));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
     }
 
     #[inline]
