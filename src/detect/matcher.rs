@@ -13,6 +13,7 @@ mod check;
 mod compile;
 mod element;
 mod explain;
+mod learn;
 mod necessary;
 mod needles;
 mod paths;
@@ -29,6 +30,7 @@ use self::check::Check;
 use self::compile::{Builder, KEYWORDS, Predicate, Tables, kind_bit};
 pub(super) use self::explain::body_of;
 pub use self::explain::{AccessTold, Asked, CompiledTold, PredicateTold};
+use self::learn::Learning;
 pub use self::sightings::Blind;
 use self::sightings::Sightings;
 use self::unknown::{Lack, Unknown};
@@ -43,11 +45,6 @@ pub const MATCHED_MAX: usize = 16;
 pub const VALUE_BYTES_MAX: usize = 256;
 /// Values of a field that are compared with another field's.
 const FIELDREF_VALUES_MAX: usize = 100;
-/// Events after which the choice of access predicates is looked at first; then ever more rarely.
-const LEARN_FIRST: u64 = 512;
-/// Events between two looks, at most.
-const LEARN_EVERY_MAX: u64 = 1 << 17;
-
 /// A rule that cannot be run, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -91,10 +88,7 @@ pub struct Matcher {
     scratch: Scratch,
     hits: Vec<u64>,
     events: u64,
-    /// Events since the counters were last halved.
-    observed: u64,
-    learn_at: u64,
-    learn_every: u64,
+    learning: Learning,
     evaluations: u64,
     unknown: Unknown,
     sightings: Sightings,
@@ -126,9 +120,7 @@ impl Matcher {
             routes: Routes::default(),
             scratch,
             events: 0,
-            observed: 0,
-            learn_at: LEARN_FIRST,
-            learn_every: LEARN_FIRST,
+            learning: Learning::default(),
             evaluations: 0,
         };
         matcher.route();
@@ -150,7 +142,6 @@ impl Matcher {
         out.clear();
         self.clear();
         self.events += 1;
-        self.observed += 1;
         self.sightings.events[event.kind as usize] += 1;
         self.touch(event);
         let Self { routes, scratch, hits, .. } = self;
@@ -186,9 +177,7 @@ impl Matcher {
         {
             self.count_unknown(event, lack);
         }
-        if self.events >= self.learn_at {
-            self.learn();
-        }
+        self.observe();
     }
 
     /// Events for which a rule could not be decided, by index of the rule; estimated from a part of them where many rules read bodies.
@@ -299,63 +288,6 @@ impl Matcher {
             }
         }
     }
-
-    /// Chooses access predicates by what traffic has shown, and looks again later.
-    fn learn(&mut self) {
-        self.route();
-        for hits in &mut self.hits {
-            *hits /= 2;
-        }
-        self.observed /= 2;
-        self.learn_every = (self.learn_every * 4).min(LEARN_EVERY_MAX);
-        self.learn_at = self.events + self.learn_every;
-    }
-
-    fn route(&mut self) {
-        let Self { tables, hits, observed, unknown, .. } = self;
-        // A guess first (a predicate that many rules share, or of few letters, is a common one), then the share of events it held for.
-        let cost = |predicate: u32| {
-            let guess = guess(&tables.predicates[predicate as usize]);
-            let seen = hits[predicate as usize] as f64;
-            if *observed == 0 { guess } else { seen / *observed as f64 * 1e6 + guess }
-        };
-        let mut routes = Routes::default();
-        let mut per_predicate: Vec<Vec<u32>> = vec![Vec::new(); tables.predicates.len()];
-        for (at, rule) in tables.rules.iter().enumerate() {
-            let at = u32::try_from(at).unwrap_or(u32::MAX);
-            match access::rarest(&tables.program, rule.node, &cost) {
-                Some((_, members)) => {
-                    members.iter().for_each(|predicate| per_predicate[*predicate as usize].push(at));
-                    routes.access.push(members);
-                }
-                None => {
-                    routes.always.push(at);
-                    routes.access.push(Vec::new());
-                }
-            }
-        }
-        for rules in per_predicate {
-            routes.starts.push(u32::try_from(routes.rules.len()).unwrap_or(u32::MAX));
-            routes.rules.extend(rules);
-        }
-        routes.starts.push(u32::try_from(routes.rules.len()).unwrap_or(u32::MAX));
-        unknown.route(tables, &cost);
-        self.routes = routes;
-    }
-}
-
-/// How common a predicate is likely to be, before anything is known.
-fn guess(predicate: &Predicate) -> f64 {
-    let rules = f64::from(predicate.uses.max(1));
-    let kind = match &predicate.check {
-        Check::Text(super::rule::Place::Whole, text) => 1.0 + 4.0 / (text.len() + 1) as f64,
-        Check::Text(_, text) => 1.0 + 16.0 / (text.len() + 1) as f64,
-        Check::Cidr(_) => 10.0,
-        Check::Number(..) => 20.0,
-        Check::Null => 50.0,
-        _ => 100.0,
-    };
-    rules * kind
 }
 
 fn holds_late(tables: &Tables, predicate: &Predicate, event: &Event, folded: &mut String, other: &mut String) -> bool {

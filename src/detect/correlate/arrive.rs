@@ -66,7 +66,7 @@ impl Correlator {
                 }
             };
             let Some(Some(group)) = self.groups.get(at as usize) else { continue };
-            if known.is_none() || !group.knows(&self.plan, entry.rule, entry.act, (entry.time, entry.id)) {
+            if known.is_none() || !group.knows(&self.plan, &entry) {
                 counted(group.whose(), &entry);
                 self.push(at, entry);
             }

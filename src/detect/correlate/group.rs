@@ -168,9 +168,10 @@ impl Group {
         }
     }
 
-    /// Whether the group already has this act by this event or an earlier one, or may have had it.
-    pub(super) fn knows(&self, plan: &Plan, rule: u16, act: Act, key: (i64, crate::model::EventId)) -> bool {
-        key.0 <= self.capped || self.find(plan, Self::act_of(plan, rule, act)).is_some_and(|known| (known.0, known.1) <= key)
+    /// Whether the group already has the act of this entry by one that comes no later, or may have had it.
+    pub(super) fn knows(&self, plan: &Plan, entry: &Entry) -> bool {
+        let act = Self::act_of(plan, entry.rule, entry.act);
+        entry.time <= self.capped || self.find(plan, act).is_some_and(|known| known <= entry.key())
     }
 
     /// Takes an entry in at once if it comes after all others, as most do; gives back what has to wait for the end of the batch.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Matcher;
 use super::check::Check;
+use super::learn::guess;
 use super::program::Node;
 use super::unknown::{REQUEST, bodies_of};
-use super::{Matcher, guess};
 use crate::model::FieldRef;
 
 /// When a test is asked.
@@ -83,7 +84,7 @@ impl Matcher {
             field: self.field_name(*predicate).to_owned(),
             test: self.tables.predicates[*predicate as usize].text.to_string(),
             expected_per_million: guess(&self.tables.predicates[*predicate as usize]),
-            observed: (self.observed > 0).then(|| self.hits[*predicate as usize] as f64 / self.observed as f64),
+            observed: self.share(*predicate),
         });
         let unknown = self.unknown.counts.get(rule).copied().unwrap_or_default();
         Some(CompiledTold { predicates: predicates.collect(), access: access.collect(), conditions, unknown })

@@ -199,3 +199,20 @@ fn only_reached_rules_are_evaluated_and_learning_changes_nothing() {
         matcher.explain(3)
     );
 }
+
+/// Each rule asks for two things, of which traffic first has one and then the other: what was rare leads to all of them.
+#[test]
+fn a_turn_of_traffic_is_noticed() {
+    let rules: Vec<_> = (0..200).map(|at| simple(&format!("r{at}"), &["verb: delete", "resource: pods", &format!("name|neq: n{at}")])).collect();
+    let (mut matcher, _) = Matcher::new(&set(rules));
+    let mut out = Vec::new();
+    let mut run = |events: u32, json: &str| {
+        let before = matcher.evaluations();
+        (0..events).for_each(|_| matcher.find(&event("e", 0, json), &mut out));
+        matcher.evaluations() - before
+    };
+    run(100_000, r#"{"verb":"get","resource":"pods","name":"n"}"#);
+    let after = run(20_000, r#"{"verb":"delete","resource":"jobs","name":"n"}"#);
+    assert!(after <= 200 * 512 * 3, "{after} evaluations until it was noticed");
+    assert_eq!(run(10_000, r#"{"verb":"delete","resource":"jobs","name":"n"}"#), 0);
+}

@@ -240,7 +240,7 @@ fn level(scope: &mut Scope<'_>, node: &Node) -> Option<Level> {
     read.ok()
 }
 
-fn status(scope: &mut Scope<'_>, node: &Node) -> Option<String> {
+pub(super) fn status(scope: &mut Scope<'_>, node: &Node) -> Option<String> {
     let status = node.get("status")?;
     let text = status.spelled().unwrap_or_default();
     if !STATUSES.contains(&text) {

@@ -36,6 +36,7 @@ pub(super) fn read(scope: &mut Scope<'_>, document: &Node, node: &Node, title: &
     if document.get("logsource").is_none() {
         scope.warning(document.at, "missing-logsource", "the filter has no log source: rules of every log source fit", "add `logsource:`");
     }
+    super::document::status(scope, document);
     let rules = rules(scope, node)?;
     let detection = selection::detection(scope, node, "filter")?;
     let text = |key: &str| document.get(key).and_then(Node::spelled).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);

@@ -58,11 +58,7 @@ fn spec(draw: &mut Draw<'_>, known: &[Spec]) -> Spec {
         CorrelationKind::ValueCount => draw.one(&COUNTED),
         _ => COUNTED[0],
     };
-    let mut rules = rules(draw, known, by, counted);
-    // Where an act counts once, which of two rules an event stands for hangs on how it came unless they are listed as they stand in the set.
-    if !is_temporal {
-        rules.sort_unstable();
-    }
+    let rules = rules(draw, known, by, counted);
     let (mut condition, mut ways, mut bounds) = (None, Ways::new(), Vec::new());
     match draw.below(5) {
         0 if is_temporal => {}

@@ -126,6 +126,11 @@ fn what_is_wrong_has_its_place() {
     check(&filter("[a]", "selection").replace("startswith", "begins"), "6:15 error unknown-modifier: unknown modifier `begins`");
     check(&filter("[a]", "selection").replace("  rules: [a]\n", ""), "5:3 error missing-rules: the filter does not say of which rules");
     check(&filter("[a]", "selection").replace("  condition: selection\n", ""), "5:3 error missing-condition: the filter has no condition");
+    let set = check(
+        &filter("[a]", "not selection").replace("id: f\n", "id: f\nstatus: unsupported\n"),
+        "3:9 error unsupported-status: the rule says of itself that it cannot be used in its current state",
+    );
+    assert_eq!(matches(&set, CREATE), "a b c");
     check(
         &filter("any", "selection").replace("kubernetes", "windows"),
         "1:1 warning unused-filter: no rule has a log source that the filter fits: it does nothing",
