@@ -18,6 +18,7 @@ mod insert;
 pub mod model;
 pub(crate) mod numbers;
 pub(crate) mod order;
+mod pages;
 pub(crate) mod plan;
 #[cfg(test)]
 mod properties;

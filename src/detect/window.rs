@@ -48,6 +48,11 @@ impl Scanner {
         }
     }
 
+    /// Whether a window counts the first of these values now.
+    pub(super) fn counts(&self, values: &[u64]) -> bool {
+        values.first().is_some_and(|value| self.values.contains_key(value))
+    }
+
     /// Follows the removal of the first entries; false if some of them stood in the window, so the walk is to be begun anew.
     pub(super) fn shift(&mut self, removed: usize) -> bool {
         let is_whole = removed <= self.lo && (self.before.is_empty() || removed <= self.instant);

@@ -52,7 +52,8 @@ impl Correlator {
         }
         let group = |arrival: &Arrival| self.groups.get(arrival.group as usize).and_then(Option::as_ref);
         let ahead = arrivals.iter().map(|arrival| group(arrival).map_or(0, Group::look)).fold(0, usize::wrapping_add);
-        let at_ends = arrivals.iter().map(|arrival| group(arrival).map_or(0, Group::newest)).fold(0, i64::wrapping_add);
+        let look = |arrival: &Arrival| group(arrival).map_or(0, |group| group.look_for(&self.plan, &arrival.entry));
+        let at_ends = arrivals.iter().map(look).fold(0, usize::wrapping_add);
         std::hint::black_box((ahead, at_ends));
         for Arrival { name, group, place, event, entry } in arrivals.drain(..) {
             // Another of these may have begun it.

@@ -1,16 +1,16 @@
 //! The entries of one group, in order, and what they take.
 
-use std::collections::VecDeque;
 use std::ops::{Deref, Index, IndexMut};
 
 use super::entry::{Act, Entry};
+use super::pages::Pages;
 
 const _: () = assert!(size_of::<Entry>() == 64);
 
 /// Sorted by [`Entry::key`]. Read as a list; changed by what keeps the sum of bytes right.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
-    list: VecDeque<Entry>,
+    list: Pages<Entry>,
     /// What entries point to, in bytes, about.
     beyond: usize,
     /// A bit for each act that came, by its last bits.
@@ -20,8 +20,8 @@ pub(crate) struct Entries {
 }
 
 impl Deref for Entries {
-    type Target = VecDeque<Entry>;
-    fn deref(&self) -> &VecDeque<Entry> {
+    type Target = Pages<Entry>;
+    fn deref(&self) -> &Pages<Entry> {
         &self.list
     }
 }
@@ -43,7 +43,7 @@ impl From<Vec<Entry>> for Entries {
     fn from(list: Vec<Entry>) -> Self {
         let acts = list.iter().fold(0, |acts, entry| acts | act_bit(entry.act));
         let rules = list.iter().fold(0, |rules, entry| rules | rule_bit(entry.rule));
-        Self { beyond: list.iter().map(Entry::beyond).sum(), acts, rules, list: list.into() }
+        Self { beyond: list.iter().map(Entry::beyond).sum(), acts, rules, list: list.into_iter().collect() }
     }
 }
 
@@ -72,17 +72,7 @@ impl Entries {
         self.list.capacity() * size_of::<Entry>() + self.beyond
     }
 
-    /// Room for one more, in small steps: most groups stay small, and there are many. Of entries of 64 bytes allocators waste nothing so.
-    fn grow(&mut self) {
-        if self.list.len() == self.list.capacity() {
-            let len = self.list.len();
-            let more = if len < 8 { len.max(2) } else { (len / 4).max(4) };
-            self.list.reserve_exact(more);
-        }
-    }
-
     pub(super) fn push_back(&mut self, entry: Entry) {
-        self.grow();
         self.beyond += entry.beyond();
         self.acts |= act_bit(entry.act);
         self.rules |= rule_bit(entry.rule);
@@ -90,7 +80,6 @@ impl Entries {
     }
 
     pub(super) fn insert(&mut self, at: usize, entry: Entry) {
-        self.grow();
         self.beyond += entry.beyond();
         self.acts |= act_bit(entry.act);
         self.rules |= rule_bit(entry.rule);
@@ -105,8 +94,7 @@ impl Entries {
 
     /// Drops so many from the front, the oldest.
     pub(super) fn drop_front(&mut self, count: usize) {
-        for entry in self.list.drain(..count.min(self.list.len())) {
-            self.beyond = self.beyond.saturating_sub(entry.beyond());
-        }
+        let Self { list, beyond, .. } = self;
+        list.drop_front(count, |entry| *beyond = beyond.saturating_sub(entry.beyond()));
     }
 }

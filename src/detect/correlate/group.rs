@@ -7,12 +7,10 @@
 //! An entry that comes last in order extends the last alert; another is worked in where it stands (`insert`), if what it can change is
 //! near; else the alerts from its place on are computed anew, once a batch.
 
+mod acts;
 mod bytes;
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
-
+use self::acts::Acts;
 use super::chain::Shown;
 use super::close::Extra;
 use super::entry::{Act, Entries, Entry, FIRST, Key};
@@ -26,9 +24,6 @@ use crate::model::{AlertId, ClusterId, GroupKey, TenantId, Timestamp};
 
 /// Entries up to which an act is looked for one by one.
 const LINEAR_MAX: usize = 32;
-
-/// The key of the entry of each act.
-type Acts = HashMap<(u16, Act), Key, RandomState>;
 
 /// An alert as far as it is known.
 #[derive(Debug)]
@@ -133,9 +128,16 @@ impl Group {
         (&self.owner.tenant, &self.owner.cluster, &self.owner.key)
     }
 
-    /// Reads what lies at both ends of it, to have it at hand. What it returns means nothing.
+    /// Reads what stands in the group itself, to have it at hand. What it returns means nothing.
     pub(super) fn look(&self) -> usize {
         self.entries.len() + self.counted as usize + usize::from(self.is_dirty) + self.alerts.len()
+    }
+
+    /// Reads what taking in this entry will ask for, to have it at hand.
+    pub(super) fn look_for(&self, plan: &Plan, entry: &Entry) -> usize {
+        let is_known = self.acts.as_ref().is_some_and(|acts| acts.has(Self::act_of(plan, entry.rule, entry.act)));
+        let is_counted = self.scanner.as_ref().is_some_and(|scanner| scanner.counts(&entry.values));
+        self.entries.back().map_or(0, |last| usize::from(last.rule)) + usize::from(is_known) + usize::from(is_counted)
     }
 
     /// The newest time it has seen.
@@ -149,7 +151,7 @@ impl Group {
 
     /// What the table of acts takes, in bytes, about.
     pub(super) fn acts_bytes(&self) -> usize {
-        self.acts.as_ref().map_or(0, |acts| acts.capacity() * (size_of::<((u16, Act), Key)>() + 1))
+        self.acts.as_ref().map_or(0, |acts| acts.bytes())
     }
 
     /// The part of an entry's key that tells acts apart: a temporal rule counts an act once for each rule.
@@ -163,7 +165,7 @@ impl Group {
     fn find(&self, plan: &Plan, act: (u16, Act)) -> Option<Key> {
         match &self.acts {
             _ if !self.entries.may_have(act.1) => None,
-            Some(acts) => acts.get(&act).copied(),
+            Some(acts) => acts.find(act, &self.entries, |rule, other| Self::act_of(plan, rule, other) == act),
             None => self.entries.iter().find(|entry| Self::act_of(plan, entry.rule, entry.act) == act).map(Entry::key),
         }
     }
@@ -183,7 +185,7 @@ impl Group {
             return Some(entry);
         }
         if let Some(acts) = &mut self.acts {
-            acts.insert(Self::act_of(plan, entry.rule, entry.act), key);
+            acts.set(Self::act_of(plan, entry.rule, entry.act), key);
         }
         self.has_many |= entry.values.len() > 1;
         self.entries.push_back(entry);
@@ -224,7 +226,7 @@ impl Group {
                 None => {}
             }
             if let Some(acts) = &mut self.acts {
-                acts.insert(act, key);
+                acts.set(act, key);
             }
             if plan.is_closing() {
                 self.reopen(key.0);
@@ -274,7 +276,7 @@ impl Group {
             let at = self.entries.partition_point(|entry| entry.key() < known);
             self.entries.remove(at);
             if let Some(acts) = &mut self.acts {
-                acts.remove(&act);
+                acts.remove(act);
             }
             self.scanner = None;
             if plan.is_closing() {
@@ -288,8 +290,9 @@ impl Group {
     /// Makes the table of acts once there are many: within a batch too, or one payload of many acts would cost the square of them.
     fn index_acts(&mut self, plan: &Plan) {
         if self.acts.is_none() && self.entries.len() > LINEAR_MAX {
-            let acts = self.entries.iter().map(|entry| (Self::act_of(plan, entry.rule, entry.act), entry.key()));
-            self.acts = Some(Box::new(acts.collect()));
+            let mut acts = Box::new(Acts::default());
+            self.entries.iter().for_each(|entry| acts.set(Self::act_of(plan, entry.rule, entry.act), entry.key()));
+            self.acts = Some(acts);
         }
     }
 

@@ -113,10 +113,14 @@ impl Correlator {
 
     /// Gives a group its place in the queues, by what it holds now.
     pub(super) fn queue(&mut self, at: u32, time: i64) {
+        let Some(Some(group)) = self.groups.get(at as usize) else { return };
+        self.place(at, group.class(&self.plan), time);
+    }
+
+    fn place(&mut self, at: u32, class: u8, time: i64) {
         let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
         let bytes = u32::try_from(group.bytes()).unwrap_or(u32::MAX);
         self.bytes = (self.bytes + bytes as usize).saturating_sub(std::mem::replace(&mut group.counted, bytes) as usize);
-        let class = group.class(&self.plan);
         let before = group.queued.replace(Queued::new(class, time));
         if before == group.queued {
             return;
@@ -131,12 +135,13 @@ impl Correlator {
     /// A group has changed.
     pub(super) fn requeue(&mut self, at: u32) {
         let Some(Some(group)) = self.groups.get(at as usize) else { return };
+        let class = group.class(&self.plan);
         // The time of a group that stays in its class is brought up to date when it comes to it.
         let time = match group.queued {
-            Some(queued) if queued.class() == group.class(&self.plan) => queued.time,
+            Some(queued) if queued.class() == class => queued.time,
             _ => group.newest(),
         };
-        self.queue(at, time);
+        self.place(at, class, time);
     }
 
     /// Takes a group out.

@@ -7,8 +7,10 @@ use super::check::Check;
 use super::compile::Predicate;
 use super::{Matcher, Routes, access};
 
-/// Events of a stretch. After each it is seen whether traffic has turned; after the first the choice is looked at first.
-const STRETCH: u64 = 512;
+/// Events of a stretch. After each it is seen whether traffic has turned.
+const STRETCH: u64 = 128;
+/// Events after which the choice is looked at first.
+const LEARN_FIRST: u64 = 4 * STRETCH;
 /// Events between two looks at the choice, at most.
 const LEARN_EVERY_MAX: u64 = 1 << 17;
 /// Traffic has turned where a stretch takes so many times the evaluations that it usually takes ...
@@ -34,7 +36,7 @@ pub(super) struct Learning {
 
 impl Default for Learning {
     fn default() -> Self {
-        Self { observed: 0, stretch_ends: STRETCH, evaluations: 0, usual: None, learn_at: STRETCH, learn_every: STRETCH }
+        Self { observed: 0, stretch_ends: STRETCH, evaluations: 0, usual: None, learn_at: LEARN_FIRST, learn_every: LEARN_FIRST }
     }
 }
 
@@ -61,7 +63,7 @@ impl Matcher {
         learning.stretch_ends = *events + STRETCH;
         if learning.usual.is_some_and(|usual| spent > usual * TURNED_TIMES + TURNED_LEAST) {
             hits.fill(0);
-            *learning = Learning { observed: 0, usual: None, learn_at: *events + STRETCH, learn_every: STRETCH, ..*learning };
+            *learning = Learning { observed: 0, usual: None, learn_at: *events + STRETCH, learn_every: LEARN_FIRST, ..*learning };
         } else if *events >= learning.learn_at {
             self.learn();
         } else {

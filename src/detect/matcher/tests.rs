@@ -213,6 +213,6 @@ fn a_turn_of_traffic_is_noticed() {
     };
     run(100_000, r#"{"verb":"get","resource":"pods","name":"n"}"#);
     let after = run(20_000, r#"{"verb":"delete","resource":"jobs","name":"n"}"#);
-    assert!(after <= 200 * 512 * 3, "{after} evaluations until it was noticed");
+    assert!(after <= 200 * 128 * 3, "{after} evaluations until it was noticed");
     assert_eq!(run(10_000, r#"{"verb":"delete","resource":"jobs","name":"n"}"#), 0);
 }

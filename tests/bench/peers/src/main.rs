@@ -2,10 +2,11 @@
 //! contender has its turn, and ratios within each round.
 //!
 //! `cargo run --release --manifest-path tests/bench/peers/Cargo.toml -- RULES.yml... CORPUS.ndjson [--alone] [EVENTS]` with each
-//! file of rules; `--alone` leaves the peer out. `--correlations [ROUNDS [NAME]]` runs the workloads of correlations. `--differences FOLDER [EVENTS-A-RULE]` compares
+//! file of rules; `--alone` leaves the peer out; `--adverse` shows how slow rules and events can make the engine instead. `--correlations [ROUNDS [NAME]]` runs the workloads of correlations. `--differences FOLDER [EVENTS-A-RULE]` compares
 //! match sets over events made from each rule (with `features` for the folder: of rules for each feature), `--differences-of CORPUS RULES [EVENTS]` over a corpus;
 //! what nothing explains makes the exit code 1.
 
+mod adverse;
 mod correlating;
 mod differing;
 mod explained;
@@ -102,6 +103,10 @@ fn main() {
     let text = std::fs::read_to_string(corpus).expect("the corpus is a text file");
     let lines: Vec<&str> = text.lines().take(events).collect();
     for rules in rules {
+        if flags.iter().any(|flag| flag == "--adverse") {
+            adverse::run(rules, &lines);
+            continue;
+        }
         matching::run(rules, &lines, is_alone);
     }
 }
