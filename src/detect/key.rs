@@ -30,6 +30,7 @@ impl ValueKey {
         &self.0
     }
 
+    #[inline]
     fn part(&self, from: usize) -> u64 {
         u64::from_le_bytes(std::array::from_fn(|at| self.0[from + at]))
     }

@@ -124,6 +124,7 @@ impl Group {
     }
 
     /// Tenant, cluster and values.
+    #[inline]
     pub(super) fn whose(&self) -> Whose<'_> {
         (&self.owner.tenant, &self.owner.cluster, &self.owner.key)
     }

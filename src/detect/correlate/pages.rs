@@ -71,6 +71,7 @@ impl<T> Pages<T> {
         &mut self.more.get_or_insert_with(|| Box::new(More(VecDeque::new()))).0
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         match &self.more {
             None => self.head.len(),
@@ -78,6 +79,7 @@ impl<T> Pages<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.is_empty()
     }
@@ -87,6 +89,7 @@ impl<T> Pages<T> {
         self.head.capacity() + self.more.as_ref().map_or(0, |more| more.0.len() * PAGE)
     }
 
+    #[inline]
     pub(crate) fn get(&self, at: usize) -> Option<&T> {
         match at.checked_sub(self.head.len()) {
             None => self.head.get(at),
@@ -98,6 +101,7 @@ impl<T> Pages<T> {
         self.head.front()
     }
 
+    #[inline]
     pub(crate) fn back(&self) -> Option<&T> {
         match &self.more {
             None => self.head.back(),
@@ -133,6 +137,7 @@ impl<T> Pages<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn push_back(&mut self, element: T) {
         if self.more.is_none() && self.head.len() < PAGE {
             grow(&mut self.head);
@@ -145,7 +150,12 @@ impl<T> Pages<T> {
                 grow(page);
                 page.push_back(element);
             }
-            None => more.push_back(VecDeque::from([element])),
+            None => {
+                more.push_back(VecDeque::with_capacity(PAGE));
+                if let Some(page) = more.back_mut() {
+                    page.push_back(element);
+                }
+            }
         }
     }
 
