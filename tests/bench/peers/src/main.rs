@@ -19,6 +19,9 @@ mod values;
 
 use std::hint::black_box;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// CPU seconds of this thread so far: neighbours do not count.
 fn cpu_s() -> f64 {
     cpu_time::ThreadTime::now().as_duration().as_secs_f64()
