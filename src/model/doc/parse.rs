@@ -118,7 +118,7 @@ impl Parser {
     pub fn parse_prefix(&mut self, bytes: &[u8], lift: Option<&str>) -> Result<(Doc, usize), ParseError> {
         let end = self.run(bytes, lift)?;
         let record = bytes.get(..end).unwrap_or_default();
-        if let Ok(text) = std::str::from_utf8(record) {
+        if let Ok(text) = simdutf8::basic::from_utf8(record) {
             return Ok((self.doc(text.into(), false), end));
         }
         // The replacement characters move what follows, so the positions are taken again from the text that is kept.
