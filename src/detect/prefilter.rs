@@ -42,6 +42,7 @@ impl Bits {
         }
     }
 
+    #[inline]
     pub(super) fn has(&self, predicate: u32) -> bool {
         self.words.get(predicate as usize / 64).is_some_and(|word| word >> (predicate % 64) & 1 == 1)
     }

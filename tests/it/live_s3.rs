@@ -6,10 +6,13 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCa
 use aws_sdk_s3::primitives::ByteStream;
 
 use crate::service::{Service, client, json, setting, until};
+use crate::windows::{self, push, reads};
 
 /// Objects of the ordinary live run; `BARTIZAN_OBJECTS=2000` is the full one.
 const OBJECTS: usize = 400;
 const EVENTS_EACH: usize = 25;
+/// Events of an object of the flood.
+const FLOOD_EACH: usize = 2_000;
 
 /// Where the server is and how it is spoken to.
 struct Server {
@@ -27,18 +30,18 @@ fn server() -> Option<Server> {
     Some(Server { endpoint: words.next()?, key: words.next()?, secret: words.next()?, region: words.next()? })
 }
 
-/// One object: lines, some with `:` in the key's name as exporters write them.
-fn object(n: usize) -> (String, String) {
+/// One object: so many lines, some with `:` in the key's name as exporters write them.
+fn object(n: usize, events: usize) -> (String, String) {
     let line = |event: usize| {
         format!(
             r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"{n:08x}-0000-4000-8000-{event:012x}","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/pods/p{event}","verb":"get","user":{{"username":"alice"}},"objectRef":{{"resource":"pods","namespace":"shop","name":"p{event}","apiVersion":"v1"}},"responseStatus":{{"code":200}},"requestReceivedTimestamp":"2026-01-01T00:00:00.{event:06}Z","stageTimestamp":"2026-01-01T00:00:01.{event:06}Z"}}"#
         )
     };
-    let lines: Vec<String> = (0..EVENTS_EACH).map(line).collect();
+    let lines: Vec<String> = (0..events).map(line).collect();
     (format!("AUDIT/cat1/2026-01-01-00:{:02}:{:02}-{n:05}", n / 60 % 60, n % 60), lines.join("\n"))
 }
 
-async fn fill(server: &Server, bucket: &str, objects: usize) {
+async fn fill(server: &Server, bucket: &str, objects: usize, events: usize) {
     let credentials = Credentials::new(&server.key, &server.secret, None, None, "test");
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -51,11 +54,12 @@ async fn fill(server: &Server, bucket: &str, objects: usize) {
     let client = aws_sdk_s3::Client::from_conf(config);
     client.create_bucket().bucket(bucket).send().await.unwrap();
     for n in 0..objects {
-        let (key, body) = object(n);
+        let (key, body) = object(n, events);
         client.put_object().bucket(bucket).key(key).body(ByteStream::from(body.into_bytes())).send().await.unwrap();
     }
 }
 
+/// The tables of a source that reads the bucket.
 fn config(server: &Server, bucket: &str, dir: &Path) -> String {
     let file = |name: &str, text: &str| {
         let path = dir.join(name);
@@ -83,7 +87,7 @@ fn live_a_bucket_is_read_once_over_two_kills() {
     let (runtime, client) = client();
     runtime.block_on(async {
         let bucket = format!("bartizan-{}", std::process::id());
-        fill(&server, &bucket, objects).await;
+        fill(&server, &bucket, objects, EVENTS_EACH).await;
         let (data, config) = (dir.path().join("data"), config(&server, &bucket, dir.path()));
         let found = |service: &Service| format!("{}/api/v1/events/search?limit=0", service.url);
         for part in [8, 2] {
@@ -104,6 +108,44 @@ fn live_a_bucket_is_read_once_over_two_kills() {
             let one = format!("{}/api/v1/events/search?limit=0&query=auditID:{n:08x}*", service.url);
             assert_eq!(json(client.get(one)).await.1["total"]["value"], EVENTS_EACH, "object {n}");
         }
+        service.kill();
+    });
+}
+
+#[test]
+fn live_a_flood_in_a_bucket_delays_no_other_source() {
+    let Some(server) = server() else {
+        eprintln!("skipped: needs LIVE=1 and BARTIZAN_LIVE_S3");
+        return;
+    };
+    let objects = setting("BARTIZAN_OBJECTS").and_then(|objects| objects.parse().ok()).unwrap_or(OBJECTS) / 10;
+    let dir = tempfile::tempdir().unwrap();
+    let (runtime, client) = client();
+    runtime.block_on(async {
+        let bucket = format!("bartizan-flood-{}", std::process::id());
+        fill(&server, &bucket, objects, FLOOD_EACH).await;
+        let config = format!("{}{}", windows::config(dir.path(), windows::RULES), config(&server, &bucket, dir.path()));
+        let service = Service::start(&dir.path().join("data"), &config);
+        let found = format!("{}/api/v1/events/search?limit=0&query=actor.user.name:alice", service.url);
+        until(&client, &found, |answer| answer["total"]["value"].as_u64() > Some(0)).await;
+        let fives = |answer: &serde_json::Value, user: &str| windows::alerts_of(answer, user).iter().filter(|alert| alert["count"] == 5).count();
+        let mut delays: Vec<f64> = Vec::new();
+        let flooded = loop {
+            let user = format!("user{}", delays.len());
+            push(&client, &service, reads(&user, 0..5)).await;
+            let start = std::time::Instant::now();
+            until(&client, &format!("{}/api/v1/alerts?limit=1000&entity=user:{user}", service.url), |answer| fives(answer, &user) == 2).await;
+            delays.push(start.elapsed().as_secs_f64());
+            let flooded = json(client.get(&found)).await.1["total"]["value"].as_u64().unwrap();
+            if flooded == (objects * FLOOD_EACH) as u64 || delays.len() == 300 {
+                break flooded;
+            }
+        };
+        delays.sort_by(f64::total_cmp);
+        let at = |share: usize| delays[(delays.len() * share).div_ceil(100) - 1];
+        eprintln!("{} pushes beside {flooded} events of the flood: {:.2} s until the alert in the middle, {:.2} s p99", delays.len(), at(50), at(99));
+        // A debug build under load is slower: the figure is for a release build.
+        assert!(at(50) < 10.0, "{delays:?}");
         service.kill();
     });
 }

@@ -13,7 +13,7 @@ fn rounds() -> usize {
     setting("BARTIZAN_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
 }
 
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 title: A read
 id: 11111111-1111-4111-8111-111111111111
 name: a_read
@@ -53,7 +53,7 @@ pub(crate) async fn push(client: &reqwest::Client, service: &Service, body: Stri
     assert_eq!((status, receipt["rejected"].as_u64()), (200, Some(0)));
 }
 
-fn alerts_of<'a>(answer: &'a Value, user: &str) -> Vec<&'a Value> {
+pub(crate) fn alerts_of<'a>(answer: &'a Value, user: &str) -> Vec<&'a Value> {
     let list = answer["alerts"].as_array().map(Vec::as_slice).unwrap_or_default();
     list.iter().filter(|alert| alert["group"]["actor.user.name"] == user).collect()
 }

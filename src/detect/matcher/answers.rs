@@ -57,6 +57,7 @@ impl<'a> Live<'a> {
 }
 
 impl Answers for Live<'_> {
+    #[inline]
     fn quick(&self, predicate: u32) -> bool {
         self.bits.has(predicate)
     }

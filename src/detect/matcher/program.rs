@@ -121,14 +121,14 @@ impl Program {
         match self.node(at) {
             Node::Quick(predicate) => of.quick(predicate),
             Node::Late(predicate) => of.late(predicate),
-            Node::Not(inner) => !self.eval(inner, of),
-            Node::And(range) => self.children(range).iter().all(|child| self.eval(*child, of)),
-            Node::Or(range) => self.children(range).iter().any(|child| self.eval(*child, of)),
+            Node::Not(inner) => !self.holds(inner, of),
+            Node::And(range) => self.children(range).iter().all(|child| self.holds(*child, of)),
+            Node::Or(range) => self.children(range).iter().any(|child| self.holds(*child, of)),
             Node::AtLeast(count, range) => {
                 let mut held = 0;
                 count == 0
                     || self.children(range).iter().any(|child| {
-                        held += u32::from(self.eval(*child, of));
+                        held += u32::from(self.holds(*child, of));
                         held >= count
                     })
             }
@@ -137,6 +137,15 @@ impl Program {
                 of.keep(place, holds);
                 holds
             }),
+        }
+    }
+
+    /// As [`Program::eval`]: most nodes are one bit, and need no call.
+    #[inline]
+    fn holds(&self, at: u32, of: &mut impl Answers) -> bool {
+        match self.node(at) {
+            Node::Quick(predicate) => of.quick(predicate),
+            _ => self.eval(at, of),
         }
     }
 
