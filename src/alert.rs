@@ -69,16 +69,18 @@ pub fn draft(finding: &Finding) -> Alert {
     }
 }
 
-/// Joins a draft into the alert of the same id, and says what that changed.
+/// Joins a finding into the alert of the same id, and says what that changed.
 ///
 /// Every field is the greater of two in an order that does not depend on which came first. Counts never fall: a finding that knows less (a window
-/// warmed anew after a crash) takes nothing away.
-pub fn apply(existing: Option<Alert>, draft: Alert) -> (Alert, Change) {
+/// warmed anew after a crash) takes nothing away. Only what has been superseded can stand again, when a still later event has moved windows back.
+pub fn apply(existing: Option<Alert>, finding: &Finding) -> (Alert, Change) {
+    let draft = draft(finding);
     let Some(old) = existing else {
         let change = if draft.superseded_by.is_some() { Change::Superseded } else { Change::Opened };
         return (draft, change);
     };
     let superseded_by = match (old.superseded_by, draft.superseded_by) {
+        (_, None) if finding.is_new => None,
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
@@ -86,7 +88,8 @@ pub fn apply(existing: Option<Alert>, draft: Alert) -> (Alert, Change) {
     let status = match old.status {
         _ if superseded_by.is_some() => Status::Superseded,
         Status::Closed if grew => Status::Open,
-        Status::Open | Status::Acknowledged | Status::Closed | Status::Superseded => old.status,
+        Status::Superseded => Status::Open,
+        Status::Open | Status::Acknowledged | Status::Closed => old.status,
     };
     // The title comes from the earliest event; the list of events and the gaps from the finding that knows more acts.
     let title = if (draft.first_seen, &draft.title) < (old.first_seen, &old.title) { &draft.title } else { &old.title };
@@ -112,7 +115,7 @@ pub fn apply(existing: Option<Alert>, draft: Alert) -> (Alert, Change) {
     };
     let change = match old.status {
         Status::Open | Status::Acknowledged | Status::Closed if status == Status::Superseded => Change::Superseded,
-        Status::Closed if status == Status::Open => Change::Reopened,
+        Status::Closed | Status::Superseded if status == Status::Open => Change::Reopened,
         Status::Open | Status::Acknowledged | Status::Closed | Status::Superseded if joined != old => Change::Updated,
         Status::Open | Status::Acknowledged | Status::Closed | Status::Superseded => Change::None,
     };

@@ -48,10 +48,11 @@ fn finding(events: &[u64], superseded_by: Option<u8>) -> Finding {
         late: events.contains(&1),
         evidence_gaps: Vec::new(),
         superseded_by: superseded_by.map(|byte| AlertId([byte; 16])),
+        is_new: false,
     }
 }
 
-/// Publishes each step in turn. `1,2` is a finding over these events, `>9` the same with a successor, `ack`, `close`, `open` what a person does.
+/// Publishes each step in turn. `1,2` is a finding over these events, `>9` the same with a successor, `!` one that was not there before, `ack`, `close`, `open` what a person does.
 fn check(story: &str) -> String {
     let mut alert: Option<Alert> = None;
     let mut told = Vec::new();
@@ -69,9 +70,11 @@ fn check(story: &str) -> String {
             }
             continue;
         }
+        let (word, is_new) = word.strip_suffix('!').map_or((word, false), |word| (word, true));
         let (events, successor) = word.split_once('>').map_or((word, None), |(events, successor)| (events, Some(successor.parse().unwrap())));
         let events: Vec<u64> = events.split(',').map(|number| number.parse().unwrap()).collect();
-        let (changed, change) = apply(alert.take(), draft(&finding(&events, successor)));
+        let finding = Finding { is_new, ..finding(&events, successor) };
+        let (changed, change) = apply(alert.take(), &finding);
         told.push(format!("{change:?}").to_lowercase());
         alert = Some(changed);
     }
@@ -99,6 +102,9 @@ fn an_alert_lives() {
         ("1 close 1>9", "opened superseded: superseded x1 events 1"),
         ("1>9", "superseded: superseded x1 events 1"),
         ("1>9 1", "superseded none: superseded x1 events 1"),
+        ("1! 1>9 1!", "opened superseded reopened: open x1 events 1"),
+        ("1! 1>9 1! 1>9 1", "opened superseded reopened superseded none: superseded x1 events 1"),
+        ("1! close 1!", "opened none: closed x1 events 1"),
         ("1>9 close", "superseded refused: superseded x1 events 1"),
     ];
     for (story, expected) in table {
@@ -170,7 +176,7 @@ fn arbitrary_finding() -> impl Strategy<Value = Finding> {
 }
 
 fn publish(findings: &[Finding]) -> Alert {
-    findings.iter().fold(None, |alert, finding| Some(apply(alert, draft(finding)).0)).unwrap()
+    findings.iter().fold(None, |alert, finding| Some(apply(alert, finding).0)).unwrap()
 }
 
 proptest! {
@@ -185,7 +191,7 @@ proptest! {
         prop_assert_eq!(&told, &serde_json::to_string(&publish(&again)).unwrap());
         let alert = publish(&findings);
         for finding in &findings {
-            prop_assert_eq!(apply(Some(alert.clone()), draft(finding)).1, Change::None);
+            prop_assert_eq!(apply(Some(alert.clone()), finding).1, Change::None);
             prop_assert!(finding.count <= alert.count && alert.first_seen <= finding.first);
         }
         let longest = findings.iter().map(|finding| finding.count).max().unwrap();

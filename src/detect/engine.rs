@@ -322,6 +322,7 @@ impl Engine {
             late,
             evidence_gaps: is_clamped.then(|| CLOCK_AHEAD.to_owned()).into_iter().collect(),
             superseded_by: None,
+            is_new: false,
         })
     }
 

@@ -157,5 +157,6 @@ fn finding(subject: &Subject, account: &Account, hour: Timestamp) -> Finding {
         late: false,
         evidence_gaps: subject.gap().map(str::to_owned).into_iter().collect(),
         superseded_by: None,
+        is_new: false,
     }
 }

@@ -67,6 +67,8 @@ pub struct Finding {
     pub evidence_gaps: Vec<String>,
     /// Set when a late event has moved the windows of this alert into another: it is kept and points there.
     pub superseded_by: Option<AlertId>,
+    /// Right before there was no such alert, for all that is judged: one of its id that has been superseded stands again.
+    pub is_new: bool,
 }
 
 /// What publishing an alert changed, and so whom it notifies.

@@ -16,8 +16,11 @@ impl Group {
                 alert.shown = before.shown;
             }
             let fingerprint = alert.summary.fingerprint();
-            if std::mem::replace(&mut alert.shown, fingerprint) != fingerprint {
-                out.push(self.shown(plan, &self.alerts[at], None));
+            let before = std::mem::replace(&mut alert.shown, fingerprint);
+            if before != fingerprint {
+                let mut shown = self.shown(plan, &self.alerts[at], None);
+                shown.finding.is_new = before == 0;
+                out.push(shown);
             }
         }
         for before in old.iter().filter(|before| before.shown != 0) {
@@ -58,6 +61,7 @@ impl Group {
             late: summary.is_late,
             evidence_gaps: summary.evidence_gaps(),
             superseded_by,
+            is_new: false,
         }
     }
 }

@@ -86,6 +86,19 @@ fn a_late_event_moves_an_alert_and_the_old_points_to_the_new() {
     assert_eq!(gone.superseded_by, Some(out[out.len() - 2].id));
 }
 
+/// Later still, windows may move back to where they were: that alert is told to be new, so that it stands again.
+#[test]
+fn an_alert_that_was_superseded_may_stand_again() {
+    let set = rules(CorrelationKind::EventCount, &[0], &[(Comparison::Gte, 2.0)]);
+    let mut engine = Engine::new(set, EngineSettings::default());
+    // 205 ends in bucket 200. With 150, bucket 100 takes it in. With 95, bucket 0 takes 150, and 203 begins anew in bucket 200.
+    let out = feed(&mut engine, &[203, 205, 140, 150, 60, 95]);
+    assert_eq!(told(&out), ["140 x4 superseded", "150 x3", "60 x4"]);
+    let again: Vec<(bool, bool)> =
+        out.iter().filter(|finding| finding.id == out[0].id).map(|finding| (finding.is_new, finding.superseded_by.is_some())).collect();
+    assert_eq!(again, [(true, false), (false, true), (true, false)]);
+}
+
 #[test]
 fn windows_are_half_open() {
     let check = |times: &[i64], expected: &[&str]| {

@@ -121,13 +121,14 @@ impl Retrial {
         let mut findings: Vec<Finding> = told.values().filter(is_new).cloned().collect();
         for finding in &mut findings {
             finding.late |= recheck.reason == Reason::Late;
+            finding.is_new = !before.contains_key(&finding.id);
         }
         let mut by_time: Vec<&Finding> = told.values().collect();
         by_time.sort_by_key(|finding| (finding.first, finding.id));
         for old in before.values().filter(|old| !told.contains_key(&old.id)) {
             let holder = by_time.iter().rev().find(|new| new.first <= old.first).or(by_time.first());
             let superseded_by = Some(holder.map_or(old.id, |holder| holder.id));
-            findings.push(Finding { superseded_by, ..old.clone() });
+            findings.push(Finding { superseded_by, is_new: false, ..old.clone() });
         }
         findings.sort_by_key(|finding| (finding.first, finding.last, finding.id));
         Verdict { findings, is_settled }

@@ -51,7 +51,7 @@ impl AlertStore for Catalog {
 
 async fn publish_one(tx: &mut SqliteConnection, finding: &Finding, now: Timestamp) -> Result<(Stored, Change), StoreError> {
     let old = load(&mut *tx, finding.id).await?;
-    let (alert, change) = alert::apply(old.as_ref().map(|old| old.alert.clone()), alert::draft(finding));
+    let (alert, change) = alert::apply(old.as_ref().map(|old| old.alert.clone()), finding);
     let stored = match &old {
         Some(old) if change == Change::None => return Ok((old.clone(), change)),
         Some(old) => Stored { alert, version: old.version.saturating_add(1), opened: old.opened, changed: now },

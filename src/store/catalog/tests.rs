@@ -35,6 +35,7 @@ pub(in crate::store) fn finding(number: u8, level: Level, count: u8) -> Finding 
         late: false,
         evidence_gaps: Vec::new(),
         superseded_by: None,
+        is_new: false,
     }
 }
 
