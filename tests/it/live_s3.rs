@@ -133,7 +133,7 @@ fn live_a_flood_in_a_bucket_delays_no_other_source() {
         let flooded = loop {
             let user = format!("user{}", delays.len());
             push(&client, &service, reads(&user, 0..5)).await;
-            let start = std::time::Instant::now();
+            let start = tokio::time::Instant::now();
             until(&client, &format!("{}/api/v1/alerts?limit=1000&entity=user:{user}", service.url), |answer| fives(answer, &user) == 2).await;
             delays.push(start.elapsed().as_secs_f64());
             let flooded = json(client.get(&found)).await.1["total"]["value"].as_u64().unwrap();
