@@ -186,6 +186,9 @@ impl<T> Pages<T> {
     }
 
     pub(crate) fn remove(&mut self, at: usize) -> Option<T> {
+        if at >= self.len() {
+            return None;
+        }
         let Some(at) = at.checked_sub(self.head.len()) else {
             let removed = self.head.remove(at);
             self.tidy();
