@@ -1,27 +1,31 @@
 //! The service tells of rules that can not fire on what it sees.
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
 use crate::service::{Service, client, until};
 use crate::windows::{config, push, reads};
 
+/// The id of a rule of this digit.
+fn uuid(id: char) -> String {
+    "11111111-1111-4111-8111-111111111111".replace('1', &id.to_string())
+}
+
+fn rule(id: char, source: &str, item: &str) -> String {
+    let uuid = uuid(id);
+    format!("---\ntitle: r{id}\nid: {uuid}\nlogsource: {{{source}}}\ndetection: {{s: {{{item}}}, condition: s}}\nlevel: low\n")
+}
+
 #[test]
 fn a_rule_without_its_field_is_told_to_be_blind() {
     let dir = tempfile::tempdir().unwrap();
-    let mut rules = String::new();
-    for (id, field) in [('1', "objectref.resource"), ('2', "verb"), ('3', "output_fields.proc.name")] {
-        let product = if id == '3' { "product: falco" } else { "product: kubernetes, service: audit" };
-        let uuid = "11111111-1111-4111-8111-111111111111".replace('1', &id.to_string());
-        writeln!(rules, "---\ntitle: r{id}\nid: {uuid}\nlogsource: {{{product}}}\ndetection: {{s: {{{field}: never}}, condition: s}}\nlevel: low")
-            .unwrap();
-    }
+    let audit = "product: kubernetes, service: audit";
+    let rules = [('1', audit, "objectref.resource"), ('2', audit, "verb"), ('3', "product: falco", "output_fields.proc.name")];
+    let rules = rules.map(|(id, source, field)| rule(id, source, &format!("{field}: never"))).concat();
     let service = Service::start(&dir.path().join("data"), &config(dir.path(), &rules));
     let (runtime, client) = client();
     runtime.block_on(async {
         push(&client, &service, reads("alice", 0..3)).await;
-        let url = |id: char| format!("{}/api/v1/rules/{}", service.url, "11111111-1111-4111-8111-111111111111".replace('1', &id.to_string()));
+        let url = |id: char| format!("{}/api/v1/rules/{}", service.url, uuid(id));
         let blind = until(&client, &url('1'), |rule| rule["blind"]["since_events"] == 3).await;
         assert_eq!(blind["blind"], json!({"fields": ["objectref.resource"], "since_events": 3}));
         assert_eq!(blind["unknown"], 0);
@@ -36,20 +40,13 @@ fn a_rule_without_its_field_is_told_to_be_blind() {
 #[test]
 fn events_without_the_body_that_a_rule_asks_for_are_counted() {
     let dir = tempfile::tempdir().unwrap();
-    let mut rules = String::new();
-    for (id, item) in [('1', "responseObject.kind: never"), ('2', "verb: get"), ('3', "verb: never")] {
-        let uuid = "11111111-1111-4111-8111-111111111111".replace('1', &id.to_string());
-        writeln!(
-            rules,
-            "---\ntitle: r{id}\nid: {uuid}\nlogsource: {{product: kubernetes, service: audit}}\ndetection: {{s: {{{item}}}, condition: s}}\nlevel: low"
-        )
-        .unwrap();
-    }
+    let rules = [('1', "responseObject.kind: never"), ('2', "verb: get"), ('3', "verb: never")];
+    let rules = rules.map(|(id, item)| rule(id, "product: kubernetes, service: audit", item)).concat();
     let service = Service::start(&dir.path().join("data"), &config(dir.path(), &rules));
     let (runtime, client) = client();
     runtime.block_on(async {
         push(&client, &service, reads("alice", 0..3)).await;
-        let url = |id: char| format!("{}/api/v1/rules/{}", service.url, "11111111-1111-4111-8111-111111111111".replace('1', &id.to_string()));
+        let url = |id: char| format!("{}/api/v1/rules/{}", service.url, uuid(id));
         for (id, expected) in [('1', 3), ('2', 0), ('3', 0)] {
             until(&client, &url(id), |rule| rule["unknown"] == expected).await;
         }

@@ -17,6 +17,8 @@ const LEARN_EVERY_MAX: u64 = 1 << 17;
 const TURNED_TIMES: u64 = 4;
 /// ... and so many more: fewer cost next to nothing.
 const TURNED_LEAST: u64 = 16 * STRETCH;
+/// Events after a choice in which traffic is not said to have turned: a choice costs as much as matching many events, and whoever sends them could have one made again and again.
+const TURNED_AFTER: u64 = 4_096;
 
 /// What has been counted, and since when.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(super) struct Learning {
     evaluations: u64,
     /// Evaluations that a stretch usually takes; not known at first, and where traffic has just turned.
     usual: Option<u64>,
+    /// The event after which the choice was made.
+    pub(super) chosen_at: u64,
     /// The event after which the choice is looked at next.
     learn_at: u64,
     learn_every: u64,
@@ -36,7 +40,7 @@ pub(super) struct Learning {
 
 impl Default for Learning {
     fn default() -> Self {
-        Self { observed: 0, stretch_ends: STRETCH, evaluations: 0, usual: None, learn_at: LEARN_FIRST, learn_every: LEARN_FIRST }
+        Self { observed: 0, stretch_ends: STRETCH, evaluations: 0, usual: None, chosen_at: 0, learn_at: LEARN_FIRST, learn_every: LEARN_FIRST }
     }
 }
 
@@ -61,12 +65,14 @@ impl Matcher {
         let spent = *evaluations - learning.evaluations;
         learning.evaluations = *evaluations;
         learning.stretch_ends = *events + STRETCH;
-        if learning.usual.is_some_and(|usual| spent > usual * TURNED_TIMES + TURNED_LEAST) {
+        let may_turn = *events - learning.chosen_at >= TURNED_AFTER;
+        if may_turn && learning.usual.is_some_and(|usual| spent > usual * TURNED_TIMES + TURNED_LEAST) {
             hits.fill(0);
             *learning = Learning { observed: 0, usual: None, learn_at: *events + STRETCH, learn_every: LEARN_FIRST, ..*learning };
         } else if *events >= learning.learn_at {
             self.learn();
-        } else {
+        } else if may_turn || learning.usual.is_none() {
+            // Until then what is usual stays, or what has turned meanwhile would pass for it.
             learning.usual = Some(learning.usual.map_or(spent, |usual| (usual * 7 + spent) / 8));
         }
     }
@@ -79,6 +85,7 @@ impl Matcher {
         }
         let Self { learning, events, .. } = self;
         learning.observed /= 2;
+        learning.chosen_at = *events;
         learning.learn_every = (learning.learn_every * 4).min(LEARN_EVERY_MAX);
         learning.learn_at = *events + learning.learn_every;
     }

@@ -215,4 +215,13 @@ fn a_turn_of_traffic_is_noticed() {
     let after = run(20_000, r#"{"verb":"delete","resource":"jobs","name":"n"}"#);
     assert!(after <= 200 * 128 * 3, "{after} evaluations until it was noticed");
     assert_eq!(run(10_000, r#"{"verb":"delete","resource":"jobs","name":"n"}"#), 0);
+    // Whoever turns it back and forth has the choice made anew now and then only.
+    let mut chosen = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        for json in [r#"{"verb":"get","resource":"pods","name":"n"}"#, r#"{"verb":"delete","resource":"jobs","name":"n"}"#] {
+            (0..512).for_each(|_| matcher.find(&event("e", 0, json), &mut out));
+            chosen.insert(matcher.learning.chosen_at);
+        }
+    }
+    assert!(chosen.len() <= 40 * 1_024 / 4_096 + 4, "{chosen:?}");
 }
