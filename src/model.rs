@@ -24,7 +24,7 @@ mod wrapping;
 pub use alert::{Alert, AlertKind, AlertRule, Level, Match, Status, Step};
 pub use calendar::TimePart;
 pub use doc::{Container, Doc, Graft, Leaf, LeafKind, Limits, ParseError, Parser, Path, json_text, skip_value};
-pub use envelope::{Checkpoint, Envelope, EnvelopeKind, Form, Origin, PartitionId, Position, SourceId};
+pub use envelope::{Checkpoint, Envelope, EnvelopeKind, Form, Notice, Noticed, Origin, PartitionId, Position, SourceId};
 pub use event::{Event, Facts, Kind, Value, ValueKind};
 pub use field::{Field, FieldRef, FieldType, RESERVED_ROOTS, distance, nearest};
 pub use finding::{Change, Finding, GroupKey, RuleHeader, RuleType};

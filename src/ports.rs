@@ -1,6 +1,10 @@
 //! The ports between the flow and the adapters. Called once a batch, so boxing a future costs nothing that counts.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use serde::Serialize;
 
 use crate::model::{Alert, Change, Checkpoint, Duration, Envelope, Event, EventId, Finding, JournalPiece, PartitionId, SourceId, Timestamp};
 
@@ -37,11 +41,73 @@ pub enum StoreError {
     Newer { what: String, found: u32, known: u32 },
 }
 
+/// How a source is, as it tells it itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Condition {
+    /// What is wrong for the moment, and what to do about it; `None`: nothing is.
+    pub problem: Option<String>,
+    /// What is known to wait there and was not handed over yet; `None`: it can not be known.
+    pub lag: Option<Lag>,
+    /// The object, file or topic that was handed over last.
+    pub last_object: Option<String>,
+    /// Counters since the start, by names of the source's kind: a fixed, small set.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// How far a source is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Lag {
+    pub amount: u64,
+    pub unit: LagUnit,
+    /// How long ago the oldest of it came to be, in seconds, where that is known.
+    pub seconds: Option<u64>,
+}
+
+/// What a lag is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LagUnit {
+    Bytes,
+    Objects,
+    Records,
+}
+
+impl LagUnit {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Objects => "objects",
+            Self::Records => "records",
+        }
+    }
+}
+
+/// Tells how a source is: at any time, from anywhere, beside the task that reads it. Never waits.
+pub trait Tells: Send + Sync {
+    fn condition(&self) -> Condition;
+}
+
+/// Has nothing to tell.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Untold;
+
+impl Tells for Untold {
+    fn condition(&self) -> Condition {
+        Condition::default()
+    }
+}
+
 /// A log that is read from a checkpoint: a spool, a bucket, a topic, files.
 #[async_trait]
 pub trait Source: Send {
     /// Its configured name.
     fn id(&self) -> SourceId;
+
+    /// What tells how it is.
+    fn tells(&self) -> Arc<dyn Tells> {
+        Arc::new(Untold)
+    }
 
     /// The next payloads, or `None` when a finite source has ended. Cancel-safe: an envelope that was not returned is returned by the next call.
     async fn next(&mut self) -> Result<Option<Envelope>, SourceError>;

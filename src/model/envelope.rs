@@ -55,6 +55,11 @@ impl Checkpoint {
         *slot = (*slot).max(upto);
     }
 
+    /// Takes a partition out that has come to its end.
+    pub fn forget(&mut self, partition: &PartitionId) {
+        self.0.remove(partition);
+    }
+
     /// The next position to read of a partition.
     pub fn get(&self, partition: &PartitionId) -> Position {
         self.0.get(partition).copied().unwrap_or_default()
@@ -183,12 +188,54 @@ pub struct Envelope {
     pub payloads: Vec<(Position, Vec<u8>)>,
     /// What the source itself could not read, counted like any other.
     pub rejects: Vec<Reject>,
+    /// What the source has to say of itself.
+    pub notices: Vec<Notice>,
+    /// Partitions that came to their end and are not heard of again: once this envelope is durable, the checkpoint forgets them.
+    pub forgets: Vec<PartitionId>,
+}
+
+/// Something that a source noticed. It becomes an event of kind `source_health`, which rules judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub what: Noticed,
+    /// Where and why, for people.
+    pub detail: String,
+    /// Records that are known to be lost, if that is known.
+    pub lost: u64,
+}
+
+/// What a source can notice. The set is closed: it is `event.action`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Noticed {
+    /// Something that should have come was not there to be read: a log that was cut before it was read, an object that was listed.
+    Gap,
+    /// What had been read was replaced by something else under the same name.
+    Overwritten,
+    /// A topic, file or bucket is another one than before, under the same name.
+    Recreated,
+}
+
+impl Noticed {
+    /// As `event.action` shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Overwritten => "overwritten",
+            Self::Recreated => "recreated",
+        }
+    }
 }
 
 impl Envelope {
     /// Of payloads that stand each for itself and may carry anything.
     pub fn of(origin: Arc<Origin>, payloads: Vec<(Position, Vec<u8>)>) -> Self {
         let upto = payloads.last().map_or(Position(0), |(position, _)| *position);
-        Self { origin, kinds: Kinds::ALL, upto, form: Form::Whole, is_last: false, payloads, rejects: Vec::new() }
+        Self { payloads, ..Self::empty(origin, upto) }
+    }
+
+    /// Without payloads: it moves a partition's position on, or has only something to say.
+    pub fn empty(origin: Arc<Origin>, upto: Position) -> Self {
+        let (payloads, rejects, notices, forgets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { origin, kinds: Kinds::ALL, upto, form: Form::Whole, is_last: false, payloads, rejects, notices, forgets }
     }
 }

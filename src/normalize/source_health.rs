@@ -8,7 +8,8 @@ use super::identity::{Place, act_of, whole_id};
 use super::slots::{Gathered, Table, slots, table};
 use super::{Head, redact};
 use crate::model::{
-    Doc, EnvelopeKind, Event, Facts, Field, Kind, Limits, Parser, Record, Reject, RejectReason, SourceId, Timestamp, Wrapped, write_json_string,
+    Doc, EnvelopeKind, Event, Facts, Field, Kind, Limits, Notice, Parser, Record, Reject, RejectReason, SourceId, Timestamp, Wrapped,
+    write_json_string,
 };
 
 slots!(Slot {
@@ -41,6 +42,8 @@ pub enum SourceHealth<'a> {
     Truncated(&'a Event),
     /// An event killed detection, twice: it is stored, and no rule sees it.
     Poison(&'a Event),
+    /// What a source noticed.
+    Noticed(&'a Notice),
     /// Nothing has come for long.
     Silent {
         source: &'a SourceId,
@@ -73,6 +76,10 @@ impl SourceHealth<'_> {
             Self::Poison(event) => {
                 offset = event.offset;
                 let _ = write!(text, r#"poison","reason":"killed_detection","event":"{}","time":"{}""#, event.id, event.time);
+            }
+            Self::Noticed(notice) => {
+                let _ = write!(text, r#"{}","lost":{},"detail":"#, notice.what.name(), notice.lost);
+                write_json_string(&notice.detail, &mut text);
             }
             Self::Silent { source, since } => {
                 let _ = write!(text, r#"silent","time":"{since}","source":"#);

@@ -29,6 +29,7 @@ struct Row {
     rejects: [AtomicU64; RejectReason::ALL.len()],
     /// By number of the drop rule.
     dropped: Vec<AtomicU64>,
+    upstream_lost: AtomicU64,
 }
 
 /// The counts of one source. `records = events + duplicates + rejects + dropped` holds at every moment that nothing is in flight.
@@ -42,6 +43,8 @@ pub struct Counts {
     pub duplicates: u64,
     pub rejects: u64,
     pub dropped: u64,
+    /// Records that are known to be lost before they came here: beside the equation.
+    pub upstream_lost: u64,
     pub events_by_kind: BTreeMap<&'static str, u64>,
     pub rejects_by_reason: BTreeMap<&'static str, u64>,
     pub dropped_by_rule: BTreeMap<Arc<str>, u64>,
@@ -61,6 +64,7 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.rejects += other.rejects;
         self.dropped += other.dropped;
+        self.upstream_lost += other.upstream_lost;
         for (rule, count) in &other.dropped_by_rule {
             *self.dropped_by_rule.entry(Arc::clone(rule)).or_default() += count;
         }
@@ -99,6 +103,13 @@ impl Ledger {
         row.records.fetch_add(records, Ordering::Relaxed);
     }
 
+    /// So many records are known to be lost before they came here.
+    pub fn lose(&self, source: &SourceId, count: u64) {
+        if count > 0 {
+            self.row(source).upstream_lost.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
     /// So many records ended like this.
     pub fn end(&self, source: &SourceId, outcome: Outcome, count: u64) {
         let row = self.row(source);
@@ -120,6 +131,7 @@ impl Ledger {
         let mut all = BTreeMap::new();
         for row in &self.rows {
             let mut counts = Counts { bytes: read(&row.bytes), records: read(&row.records), duplicates: read(&row.duplicates), ..Counts::default() };
+            counts.upstream_lost = read(&row.upstream_lost);
             for (kind, cell) in Kind::ALL.iter().zip(&row.events) {
                 let count = read(cell);
                 counts.events += count;

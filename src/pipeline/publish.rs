@@ -210,6 +210,7 @@ impl Flow {
     /// One envelope, through all stages.
     async fn take(&mut self, envelope: Envelope) -> Result<(), FlowError> {
         let (partition, upto) = (envelope.origin.partition.clone(), envelope.upto);
+        let forgets = envelope.forgets.clone();
         let batches = self.on_worker(move |worker| {
             let mut batches = vec![worker.decode(&envelope)];
             if envelope.is_last {
@@ -222,6 +223,10 @@ impl Flow {
         }
         if upto != Position(0) {
             self.reached.advance(&partition, upto);
+            self.is_dirty = true;
+        }
+        for partition in forgets {
+            self.reached.forget(&partition);
             self.is_dirty = true;
         }
         Ok(())

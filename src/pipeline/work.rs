@@ -179,6 +179,12 @@ impl Worker {
             unread.rejects.clone_from(&envelope.rejects);
             self.absorb(origin, envelope.kinds, envelope.upto, &mut unread, &mut events);
         }
+        for notice in &envelope.notices {
+            self.ledger.lose(&origin.source, notice.lost);
+            if let Some(record) = SourceHealth::Noticed(notice).record(&self.parser).filter(|_| self.settings.tells_health) {
+                self.tell(record, origin, envelope.upto, &mut events);
+            }
+        }
         for (position, payload) in &envelope.payloads {
             let mut decoded = std::mem::take(&mut self.decoded);
             match envelope.form {

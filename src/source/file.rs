@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::codec;
 use crate::model::{
-    Checkpoint, ClusterId, Envelope, Form, InflateLimits, Kinds, Origin, PartitionId, Position, Reject, RejectReason, SourceId, TenantId, Timestamp,
+    Checkpoint, ClusterId, Envelope, Form, InflateLimits, Origin, PartitionId, Position, Reject, RejectReason, SourceId, TenantId, Timestamp,
 };
 use crate::ports::{Source, SourceError};
 
@@ -202,15 +202,8 @@ impl Iterator for Pieces {
         if !is_last {
             self.open = Some(open);
         }
-        Some(Envelope {
-            origin,
-            kinds: Kinds::ALL,
-            upto: Position(0),
-            form: Form::Piece,
-            is_last,
-            payloads: vec![(Position(offset), piece)],
-            rejects,
-        })
+        let payloads = vec![(Position(offset), piece)];
+        Some(Envelope { form: Form::Piece, is_last, payloads, rejects, ..Envelope::empty(origin, Position(0)) })
     }
 }
 

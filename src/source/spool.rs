@@ -190,7 +190,7 @@ fn envelope(frame: Frame, lost: u64) -> Envelope {
     };
     let upto = Position(frame.seq + 1);
     let kinds = whose.kinds;
-    Envelope { origin: Arc::new(origin), kinds, upto, form, is_last: false, payloads: vec![(Position(frame.seq), payload)], rejects }
+    Envelope { kinds, form, payloads: vec![(Position(frame.seq), payload)], rejects, ..Envelope::empty(Arc::new(origin), upto) }
 }
 
 /// The spool as a source.

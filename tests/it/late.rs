@@ -11,7 +11,7 @@ use bartizan::clock::Clock;
 use bartizan::codec::Codec;
 use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::sigma;
-use bartizan::model::{Checkpoint, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, SourceId, Status, TenantId, Timestamp};
+use bartizan::model::{Checkpoint, ClusterId, Envelope, Origin, PartitionId, Position, SourceId, Status, TenantId, Timestamp};
 use bartizan::pipeline::{Flow, FlowSettings, Ledger, Worker, WorkerSettings};
 use bartizan::ports::{Source, SourceError};
 use bartizan::store::catalog::{AlertFilter, Catalog};
@@ -102,15 +102,7 @@ impl Source for Objects {
             received,
         };
         let payloads = vec![(Position(0), events(object.hour).into_bytes())];
-        Ok(Some(Envelope {
-            origin: Arc::new(origin),
-            kinds: Kinds::ALL,
-            upto: Position(1),
-            form: Form::Whole,
-            is_last: true,
-            payloads,
-            rejects: Vec::new(),
-        }))
+        Ok(Some(Envelope { is_last: true, payloads, ..Envelope::empty(Arc::new(origin), Position(1)) }))
     }
 
     async fn commit(&mut self, _upto: &Checkpoint) -> Result<(), SourceError> {

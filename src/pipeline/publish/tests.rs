@@ -6,7 +6,7 @@ use super::*;
 use crate::codec::Codec;
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::sigma;
-use crate::model::{ClusterId, EventId, Finding, Form, JournalPiece, Kinds, Origin, PartitionId, SourceId, TenantId, Timestamp};
+use crate::model::{ClusterId, EventId, Finding, JournalPiece, Origin, PartitionId, SourceId, TenantId, Timestamp};
 use crate::pipeline::{DropRule, Drops, WorkerSettings};
 use crate::query;
 
@@ -35,7 +35,7 @@ impl Source for Busy {
         let record = format!(r#"{{"auditID":"{}","verb":"get","stage":"ResponseComplete"}}"#, self.0);
         let payloads = vec![(Position(self.0), record.into_bytes())];
         let upto = Position(1_000 - self.0);
-        Ok(Some(Envelope { origin: Arc::new(origin), kinds: Kinds::ALL, upto, form: Form::Whole, is_last: false, payloads, rejects: Vec::new() }))
+        Ok(Some(Envelope { payloads, ..Envelope::empty(Arc::new(origin), upto) }))
     }
 
     async fn commit(&mut self, _upto: &Checkpoint) -> Result<(), SourceError> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{ClusterId, Form, Kinds, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
+use crate::model::{ClusterId, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
 
 fn envelope(source: &str, bytes: usize) -> Envelope {
     let origin = Origin {
@@ -11,7 +11,7 @@ fn envelope(source: &str, bytes: usize) -> Envelope {
         received: Timestamp::default(),
     };
     let payloads = vec![(Position(0), vec![0; bytes])];
-    Envelope { origin: Arc::new(origin), kinds: Kinds::ALL, upto: Position(1), form: Form::Whole, is_last: false, payloads, rejects: Vec::new() }
+    Envelope { payloads, ..Envelope::empty(Arc::new(origin), Position(1)) }
 }
 
 /// Sources that always have one more envelope of so many bytes; what each got through when so many turns have been taken, in bytes.

@@ -18,7 +18,7 @@ fn envelope(payload: &str, object: &str, form: Form, kinds: Kinds) -> Envelope {
         object: object.into(),
         received: Timestamp::from_nanos(1_000_000_000),
     });
-    Envelope { origin, kinds, upto: Position(1), form, is_last: false, payloads: vec![(Position(0), payload.into())], rejects: Vec::new() }
+    Envelope { kinds, form, payloads: vec![(Position(0), payload.into())], ..Envelope::empty(origin, Position(1)) }
 }
 
 fn show(event: &Event) -> String {

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::bucket::{Bucket, Failure};
 use super::{HELD_MIB_MAX, Held, OBJECT_BYTES_MAX, OBJECT_TRIES_MAX, OBJECT_WAIT_MAX, S3Counts, S3Settings};
 use crate::clock::Clock;
-use crate::model::{ClusterId, Duration, Envelope, Form, Kinds, Origin, PartitionId, Position, Reject, RejectReason};
+use crate::model::{ClusterId, Duration, Envelope, Origin, PartitionId, Position, Reject, RejectReason};
 use crate::ports::SourceError;
 use crate::segment::AppendError;
 use crate::source::objects::{Object, Objects};
@@ -168,7 +168,7 @@ impl Sweeper {
             Fetched::Failed(failure) => rejects.extend(self.failed(object, failure).await?),
         }
         let upto = Position(number + 1);
-        Ok((Envelope { origin: Arc::new(origin), kinds: Kinds::ALL, upto, form: Form::Whole, is_last: false, payloads, rejects }, permit))
+        Ok((Envelope { payloads, rejects, ..Envelope::empty(Arc::new(origin), upto) }, permit))
     }
 
     /// An object that was not read: it comes again with the next listing, or is given up.
