@@ -10,6 +10,7 @@ mod events;
 mod format;
 mod health;
 mod ingest;
+mod ledger;
 mod openapi;
 mod pace;
 mod patient;
@@ -36,7 +37,7 @@ pub use body::Held;
 pub use error::Problem;
 pub use pace::Pace;
 
-use crate::model::{ClusterId, Kinds, SourceId, Timestamp};
+use crate::model::{ClusterId, Kinds, MinuteRow, SourceId, Timestamp};
 use crate::store::Searcher;
 use crate::store::catalog::Catalog;
 use body::Room;
@@ -104,6 +105,8 @@ pub struct Sender {
 pub trait Ingest: Send + Sync {
     /// Whether a push would be taken now. Asked before anything of it is read.
     fn admit(&self) -> Result<(), PushError>;
+    /// A push of this source was answered with an error: it is counted, and nothing of it was taken.
+    fn refuse(&self, source: Option<SourceId>);
     /// Takes a body in; once this returns it is durable.
     async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError>;
 }
@@ -143,6 +146,8 @@ pub trait Service: Send + Sync {
     fn sources(&self) -> Value;
     /// The conservation ledger.
     fn ledger(&self) -> Value;
+    /// Minutes of the ledger that are in no table yet.
+    fn open_minutes(&self) -> Vec<MinuteRow>;
     /// `OpenMetrics` text.
     async fn metrics(&self) -> String;
     /// The rules in force.

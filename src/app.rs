@@ -9,6 +9,7 @@ pub mod reload;
 mod restore;
 pub mod rules;
 pub mod serve;
+mod shown;
 mod sources;
 pub mod windows;
 

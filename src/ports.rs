@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::model::{Alert, Change, Checkpoint, Duration, Envelope, Event, EventId, Finding, JournalPiece, PartitionId, SourceId, Timestamp};
+use crate::model::{
+    Alert, Change, Checkpoint, Duration, Envelope, Event, EventId, Finding, JournalPiece, LedgerPage, MinuteRow, PartitionId, SourceId, Timestamp,
+};
 
 /// What a source could not do.
 #[derive(Debug, thiserror::Error)]
@@ -128,9 +130,26 @@ pub trait EventStore: Send + Sync {
     /// Takes events in. They are searchable and durable after the next flush.
     async fn append(&self, events: &[Event]) -> Result<(), StoreError>;
 
-    /// Makes everything appended durable together with the checkpoint, and with the piece of the engine's journal that tells what it made of
-    /// it: all or none. Without a piece, no journal tells the state of the engine at this checkpoint.
-    async fn flush(&self, upto: &Checkpoint, journal: Option<&JournalPiece>) -> Result<(), StoreError>;
+    /// Makes everything appended durable together with the checkpoint and what belongs to it: all or none.
+    async fn flush(&self, commit: &Commit<'_>) -> Result<(), StoreError>;
+}
+
+/// What becomes durable together with events.
+#[derive(Debug, Clone, Copy)]
+pub struct Commit<'a> {
+    /// How far every partition is durable then.
+    pub upto: &'a Checkpoint,
+    /// What the engine made of it. Without a piece, no journal tells the state of the engine at this checkpoint.
+    pub journal: Option<&'a JournalPiece>,
+    /// What was counted up to here.
+    pub ledger: &'a LedgerPage,
+}
+
+/// Where the minutes of the ledger are kept for good.
+#[async_trait]
+pub trait LedgerStore: Send + Sync {
+    /// Keeps these rows, whatever stood in their places.
+    async fn keep(&self, rows: &[MinuteRow]) -> Result<(), StoreError>;
 }
 
 /// Where alerts live.

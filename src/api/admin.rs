@@ -55,11 +55,6 @@ pub(super) async fn sources(State(api): State<Api>) -> Json<Value> {
     Json(api.service.sources())
 }
 
-/// The conservation ledger.
-pub(super) async fn ledger(State(api): State<Api>) -> Json<Value> {
-    Json(api.service.ledger())
-}
-
 /// Tokens, without their secrets.
 pub(super) async fn tokens(State(api): State<Api>) -> Json<Value> {
     Json(json!({"tokens": api.catalog.tokens().list(), "next_cursor": null}))

@@ -21,9 +21,13 @@ pub(super) async fn push(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    let source = caller.0.as_ref().and_then(|principal| principal.source.clone());
     match take(&api, caller, kinds, &headers, body).await {
         Ok(receipt) => dialect.taken(receipt, &headers, api.now_ms()),
-        Err(problem) => dialect.refused(problem, &headers, api.now_ms()),
+        Err(problem) => {
+            api.ingest.refuse(source);
+            dialect.refused(problem, &headers, api.now_ms())
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 
 use super::receivers::Dialect;
-use super::{Api, admin, alerts, events, health, ingest, openapi};
+use super::{Api, admin, alerts, events, health, ingest, ledger, openapi};
 use crate::model::{Kind, Kinds};
 
 /// Who may call a route.
@@ -126,8 +126,18 @@ pub(super) const ROUTES: &[Route] = &[
         "One rule, the fields it needs that were never there, and for how many events it was unknown.",
         "Object",
     ),
-    route("GET", "/api/v1/sources", Access::Admin, "Sources, with what they have brought.", "Object"),
-    route("GET", "/api/v1/ledger", Access::Admin, "Every record that came and how it ended, by source.", "Object"),
+    route("GET", "/api/v1/sources", Access::Admin, "Sources: how each is, how far behind, and what it has brought.", "Object"),
+    Route {
+        parameters: &[
+            ("by", "`source`, or `minute` for what became durable in each minute too, the newest first."),
+            ("source", "Only minutes of this source."),
+            ("from", "Minutes that begin at or after, RFC 3339."),
+            ("to", "Minutes that begin before, RFC 3339."),
+            ("limit", "Minutes in the page: 100, from 1 to 10,000."),
+            ("cursor", "`next_cursor` of the page before."),
+        ],
+        ..route("GET", "/api/v1/ledger", Access::Admin, "Every record that came and how it ended, by source and by minute.", "Object")
+    },
     route("GET", "/api/v1/tokens", Access::Admin, "Tokens, without their secrets.", "Object"),
     Route { body: Some("NewToken"), ..route("POST", "/api/v1/tokens", Access::Admin, "Makes a token; its secret is in this answer only.", "Object") },
     route("DELETE", "/api/v1/tokens/{id}", Access::Admin, "Revokes a token.", "Object"),
@@ -173,7 +183,7 @@ pub(super) fn others() -> Router<Api> {
         .route("/api/v1/rules/backtest", post(admin::backtest))
         .route("/api/v1/rules/{id}", get(admin::rule))
         .route("/api/v1/sources", get(admin::sources))
-        .route("/api/v1/ledger", get(admin::ledger))
+        .route("/api/v1/ledger", get(ledger::ledger))
         .route("/api/v1/tokens", get(admin::tokens).post(admin::create_token))
         .route("/api/v1/tokens/{id}", delete(admin::revoke_token))
         .route("/api/v1/openapi.json", get(openapi::describe))

@@ -28,6 +28,8 @@ impl Ingest for Nothing {
         Ok(())
     }
 
+    fn refuse(&self, _: Option<crate::model::SourceId>) {}
+
     async fn push(&self, body: Held, _: Sender) -> Result<Receipt, PushError> {
         Ok(Receipt { accepted: body.as_ref().len() as u64, rejected: 0 })
     }
@@ -43,6 +45,9 @@ impl Service for Nothing {
     }
     fn ledger(&self) -> Value {
         Value::Null
+    }
+    fn open_minutes(&self) -> Vec<crate::model::MinuteRow> {
+        Vec::new()
     }
     async fn metrics(&self) -> String {
         "# EOF\n".to_owned()

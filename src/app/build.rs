@@ -164,6 +164,7 @@ fn worker(config: &Config, engine: Engine, ledger: &Arc<Ledger>) -> anyhow::Resu
         drops: drops(config)?,
         tells_health: true,
         silent_after,
+        expected: config.sources.iter().map(|source| SourceId::from(source.name.as_str())).collect(),
         has_past: true,
         ..WorkerSettings::default()
     };
@@ -175,5 +176,6 @@ pub fn flow(config: &Config, stores: &Stores, worker: Worker, ledger: &Arc<Ledge
     let settings = FlowSettings { flush_every: StdDuration::from_secs(u64::from(config.store.flush_every_s)), ..FlowSettings::default() };
     let (events, alerts) = (Arc::clone(&stores.events), Arc::clone(&stores.catalog));
     let past = events.searcher();
-    Flow::new(worker, events, alerts, Arc::clone(ledger), clock.clone(), settings).recheck_from(past)
+    let minutes = Arc::clone(&stores.catalog);
+    Flow::new(worker, events, alerts, Arc::clone(ledger), clock.clone(), settings).recheck_from(past).keep_minutes_in(minutes)
 }

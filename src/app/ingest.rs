@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use super::build::{self, Stores};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{ClusterId, Duration, SourceId, TenantId};
-use crate::pipeline::{Counts, Ledger};
+use crate::model::{ClusterId, Counts, Duration, SourceId, TenantId};
+use crate::pipeline::Ledger;
 use crate::source::file::{FileSource, Pieces, Problem, Whose, walk};
 
 /// What a replay has done.
@@ -29,6 +29,7 @@ pub async fn ingest(config: &Config, clock: &Clock, paths: &[PathBuf], cluster: 
     let stores = Stores::open(config, clock).await?;
     let (rules, _) = build::rule_set(config)?;
     let ledger = Arc::new(Ledger::new(build::drops(config)?.names()));
+    ledger.resume(stores.events.ledger());
     let worker = build::replaying(config, &rules, &ledger)?;
     let (inputs, found) = walk(paths);
     let files = inputs.len();
@@ -41,5 +42,5 @@ pub async fn ingest(config: &Config, clock: &Clock, paths: &[PathBuf], cluster: 
     tokio::task::spawn_blocking(move || events.settle()).await?;
     stores.catalog.close().await;
     let problems = problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(Ingested { counts: ledger.total(), alerts: summary.alerts_opened, took: clock.now().since(started), problems, files })
+    Ok(Ingested { counts: ledger.total_here(), alerts: summary.alerts_opened, took: clock.now().since(started), problems, files })
 }

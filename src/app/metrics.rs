@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::pipeline::{Ledger, View};
+use crate::pipeline::{Ledger, Roster, State, View};
 use crate::store::catalog::{AlertFilter, Catalog};
 
 fn escape(label: &str) -> String {
@@ -51,15 +51,51 @@ fn engine(view: &View, to: &mut String) {
     }
 }
 
+/// How sources are.
+fn sources(roster: &Roster, view: &View, to: &mut String) {
+    let entries = roster.entries();
+    to.push_str("# TYPE bartizan_source_up gauge\n# HELP bartizan_source_up 1 while a source can be read.\n");
+    for (source, entry) in &entries {
+        let is_up = matches!(entry.state, State::Reading | State::Ended) && entry.problem.is_none();
+        let _ = writeln!(to, "bartizan_source_up{{source=\"{}\"}} {}", escape(&source.0), u8::from(is_up));
+    }
+    to.push_str("# TYPE bartizan_source_lag gauge\n# HELP bartizan_source_lag What waits at a source and was not taken in yet.\n");
+    for (source, entry) in &entries {
+        if let Some(lag) = entry.condition.lag {
+            let _ = writeln!(to, "bartizan_source_lag{{source=\"{}\",unit=\"{}\"}} {}", escape(&source.0), lag.unit.name(), lag.amount);
+        }
+    }
+    to.push_str("# TYPE bartizan_source_events counter\n# HELP bartizan_source_events What a source counts of its own, by its name.\n");
+    for (source, entry) in &entries {
+        for (what, count) in &entry.condition.counts {
+            let _ = writeln!(to, "bartizan_source_events_total{{source=\"{}\",what=\"{what}\"}} {count}", escape(&source.0));
+        }
+    }
+    to.push_str("# TYPE bartizan_source_last_event_seconds gauge\n# UNIT bartizan_source_last_event_seconds seconds\n");
+    to.push_str("# HELP bartizan_source_last_event_seconds When the latest event of a source came, since 1970.\n");
+    for (source, heard) in &view.heard {
+        let _ = writeln!(to, "bartizan_source_last_event_seconds{{source=\"{}\"}} {}", escape(&source.0), heard.at.millis().div_euclid(1000));
+    }
+    to.push_str("# TYPE bartizan_source_silent gauge\n# HELP bartizan_source_silent 1 while nothing has come of a source for longer than it may.\n");
+    for (source, heard) in &view.heard {
+        let _ = writeln!(to, "bartizan_source_silent{{source=\"{}\"}} {}", escape(&source.0), u8::from(heard.is_silent));
+    }
+}
+
 /// All metrics.
-pub(super) async fn render(ledger: &Ledger, catalog: &Catalog, view: &View, (reloads, refused): (u64, u64)) -> String {
+pub(super) async fn render(ledger: &Ledger, roster: &Roster, catalog: &Catalog, view: &View, (reloads, refused): (u64, u64)) -> String {
     let mut to = String::new();
     to.push_str("# TYPE bartizan_records counter\n# HELP bartizan_records Records by how they ended.\n");
     let counts = ledger.counts();
     for (source, counts) in &counts {
         let source = escape(&source.0);
-        for (outcome, count) in [("event", counts.events), ("duplicate", counts.duplicates), ("reject", counts.rejects), ("dropped", counts.dropped)]
-        {
+        for (outcome, count) in [
+            ("event", counts.events),
+            ("duplicate", counts.duplicates),
+            ("reject", counts.rejects),
+            ("dropped", counts.dropped),
+            ("refused", counts.refused),
+        ] {
             let _ = writeln!(to, "bartizan_records_total{{source=\"{source}\",outcome=\"{outcome}\"}} {count}");
         }
     }
@@ -67,6 +103,11 @@ pub(super) async fn render(ledger: &Ledger, catalog: &Catalog, view: &View, (rel
     for (source, counts) in &counts {
         let _ = writeln!(to, "bartizan_received_bytes_total{{source=\"{}\"}} {}", escape(&source.0), counts.bytes);
     }
+    to.push_str("# TYPE bartizan_upstream_lost counter\n# HELP bartizan_upstream_lost Records that are known to be lost before they came here.\n");
+    for (source, counts) in &counts {
+        let _ = writeln!(to, "bartizan_upstream_lost_total{{source=\"{}\"}} {}", escape(&source.0), counts.upstream_lost);
+    }
+    sources(roster, view, &mut to);
     let total = ledger.total();
     to.push_str("# TYPE bartizan_events counter\n");
     for (kind, count) in &total.events_by_kind {

@@ -1,5 +1,6 @@
 //! What is pushed: decoded and redacted at the door, spooled, and only then confirmed.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -10,7 +11,7 @@ use crate::codec::Codec;
 use crate::decode::{DecodeLimits, Decoded, Decoder, keep};
 use crate::model::{Parser, Record, RejectReason, SourceId, TenantId, Timestamp};
 use crate::normalize::{Names, Redactor, quarantine};
-use crate::pipeline::{Ledger, Outcome};
+use crate::pipeline::Ledger;
 use crate::segment::Packed;
 use crate::source::spool::{Spool, SpoolError, Whose};
 
@@ -73,6 +74,11 @@ impl Door {
         self.spool.admit()
     }
 
+    /// A push was answered with an error, and its sender has it still.
+    pub fn refuse(&self, source: Option<SourceId>) {
+        self.ledger.refuse(&source.unwrap_or_else(|| SourceId::from(DEFAULT_SOURCE)), 1);
+    }
+
     /// Takes a body in, and drops it as soon as it is packed. What can not be read in it is counted and does not hold back the rest.
     pub async fn push(&self, body: impl AsRef<[u8]> + Send + 'static, sender: Sender) -> Result<Taken, SpoolError> {
         let source = sender.source.unwrap_or_else(|| SourceId::from(DEFAULT_SOURCE));
@@ -83,6 +89,7 @@ impl Door {
             source: source.clone(),
             kinds: sender.kinds,
             is_kept: true,
+            rejected: Vec::new(),
         };
         let (tools, masked, received) = (Arc::clone(&self.tools), self.masked.clone(), self.clock.now());
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(SpoolError::Busy) };
@@ -95,16 +102,11 @@ impl Door {
         });
         let Ok(prepared) = work.await else { return Err(SpoolError::Busy) };
         let prepared = prepared?;
+        // All of it is counted when it is read from the spool, so that counts and events become durable together.
         if !prepared.frames.is_empty() {
             self.spool.push(prepared.frames).await?;
         }
-        // Records are counted when they are read from the spool; what never gets there is counted here.
-        let rejected = prepared.rejects.iter().map(|(_, count)| count).sum();
-        self.ledger.receive(&source, 0, rejected);
-        for (reason, count) in prepared.rejects {
-            self.ledger.end(&source, Outcome::Reject(reason), count);
-        }
-        Ok(Taken { accepted: prepared.accepted, rejected })
+        Ok(Taken { accepted: prepared.accepted, rejected: prepared.rejected })
     }
 }
 
@@ -112,7 +114,7 @@ impl Door {
 struct Prepared {
     frames: Vec<Packed>,
     accepted: u64,
-    rejects: Vec<(RejectReason, u64)>,
+    rejected: u64,
 }
 
 /// A sender that stands for one cluster stands for no other: what an envelope says of it does not count.
@@ -120,6 +122,15 @@ fn bind(record: &mut Record, is_bound: bool) {
     if let Some(by) = record.wrapped.by.as_mut().filter(|by| is_bound && by.cluster.is_some()) {
         Arc::make_mut(by).cluster = None;
     }
+}
+
+/// Sums, so that a frame's head stays short whatever a body holds.
+fn by_reason(rejects: Vec<(RejectReason, u64)>) -> Vec<(RejectReason, u64)> {
+    let mut sums = BTreeMap::new();
+    for (reason, count) in rejects {
+        *sums.entry(reason).or_default() += count;
+    }
+    sums.into_iter().collect()
 }
 
 /// The records of a body, redacted and packed as they are kept.
@@ -138,13 +149,14 @@ fn prepare(tools: &mut Tools, body: &[u8], whose: &Whose, is_bound: bool, receiv
             payload.clear();
         }
     }
-    if !payload.is_empty() {
-        frames.push(whose.pack(received, &payload)?);
-    }
     let mut rejects: Vec<(RejectReason, u64)> = decoded.rejects.iter().map(|reject| (reject.reason, 1)).collect();
     // What is past the limit on listed rejects is of the kind that fills it.
     if let Some((_, count)) = rejects.last_mut() {
         *count += decoded.rejects_unlisted;
     }
-    Ok(Prepared { frames, accepted, rejects })
+    let rejected = rejects.iter().map(|(_, count)| count).sum();
+    if !payload.is_empty() || rejected > 0 {
+        frames.push(Whose { rejected: by_reason(rejects), ..whose.clone() }.pack(received, &payload)?);
+    }
+    Ok(Prepared { frames, accepted, rejected })
 }

@@ -11,15 +11,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::build::{self, Stores};
-use super::push::{DEFAULT_SOURCE, Door};
+use super::push::Door;
 use super::reload::{ReadSettings, Reloader};
+use super::shown;
 use crate::api::server::{self, ServerLimits};
 use crate::api::{Api, BacktestRequest, Held, Ingest, Limits, PushError, Receipt, RulesError, Sender, Service, tls};
 use crate::clock::Clock;
 use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
-use crate::model::{Alert, Change, SourceId};
-use crate::pipeline::{Ledger, View};
+use crate::model::{Alert, Change, MinuteRow, SourceId};
+use crate::pipeline::{Ledger, Roster, View};
 use crate::ports::{EventStore, Outbox, Source};
 use crate::source::spool::{self, Spool, SpoolError};
 use crate::store::catalog::Catalog;
@@ -69,6 +70,7 @@ pub async fn open(
     let (rules, mut broken) = build::rule_set(config)?;
     let stores = Stores::open(config, clock).await?;
     let ledger = Arc::new(Ledger::new(build::drops(config)?.names()));
+    ledger.resume(stores.events.ledger());
     let checkpoint = stores.events.checkpoint().await?;
     let spool = Spool::open(&config.store.path.join("spool"), &checkpoint, spool::BYTES_MAX)?;
     let searcher = stores.events.searcher();
@@ -78,7 +80,8 @@ pub async fn open(
     };
     let refused = worker.engine().refused().iter().filter_map(|refused| rules.rules.get(refused.rule));
     broken.extend(refused.map(|rule| rule.header.id.clone()));
-    let mut flow = build::flow(config, &stores, worker, &ledger, clock);
+    let roster = Arc::new(Roster::new(clock.clone()));
+    let mut flow = build::flow(config, &stores, worker, &ledger, clock).with_roster(Arc::clone(&roster));
     if let Some(to) = on_change {
         flow = flow.on_change(to);
     }
@@ -97,6 +100,7 @@ pub async fn open(
         sources: config.sources.clone(),
         reloader: Arc::clone(&reloader),
         catalog: Arc::clone(&stores.catalog),
+        roster: Arc::clone(&roster),
         view: flow.view(),
     });
     let limits = Limits {
@@ -176,6 +180,7 @@ struct State {
     sources: Vec<SourceSettings>,
     reloader: Arc<Reloader>,
     catalog: Arc<Catalog>,
+    roster: Arc<Roster>,
     view: watch::Receiver<Arc<View>>,
 }
 
@@ -183,6 +188,10 @@ struct State {
 impl Ingest for State {
     fn admit(&self) -> Result<(), PushError> {
         self.door.admit().map_err(refusal)
+    }
+
+    fn refuse(&self, source: Option<SourceId>) {
+        self.door.refuse(source);
     }
 
     async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError> {
@@ -205,24 +214,20 @@ impl Service for State {
     }
 
     fn sources(&self) -> Value {
-        let counts = self.ledger.counts();
-        let mut names: Vec<(String, String)> = self.sources.iter().map(|source| (source.name.clone(), source.kind.clone())).collect();
-        if !names.iter().any(|(_, kind)| kind == "push") {
-            names.push((DEFAULT_SOURCE.to_owned(), "push".to_owned()));
-        }
-        let rows = names.iter().map(|(name, kind)| serde_json::json!({"name": name, "kind": kind, "counts": counts.get(&SourceId::from(name.as_str())).cloned().unwrap_or_default()}));
-        serde_json::json!({"sources": rows.collect::<Vec<_>>(), "next_cursor": null})
+        shown::sources(&self.sources, &self.ledger.counts(), &self.roster, &self.view.borrow())
     }
 
     fn ledger(&self) -> Value {
-        let counts = self.ledger.counts();
-        let rows = counts.iter().map(|(source, counts)| serde_json::json!({"source": source, "counts": counts, "remainder": i64::try_from(counts.remainder()).unwrap_or(i64::MAX)}));
-        serde_json::json!({"sources": rows.collect::<Vec<_>>(), "total": self.ledger.total()})
+        shown::ledger(&self.ledger.counts())
+    }
+
+    fn open_minutes(&self) -> Vec<MinuteRow> {
+        self.ledger.open_minutes()
     }
 
     async fn metrics(&self) -> String {
         let view = Arc::clone(&self.view.borrow());
-        super::metrics::render(&self.ledger, &self.catalog, &view, self.reloader.counts()).await
+        super::metrics::render(&self.ledger, &self.roster, &self.catalog, &view, self.reloader.counts()).await
     }
 
     fn rules(&self) -> Arc<Vec<Value>> {

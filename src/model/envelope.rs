@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterId, Kinds, Reject, TenantId, Timestamp};
+use super::{ClusterId, Kinds, Reject, RejectReason, TenantId, Timestamp};
 
 /// The configured name of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -188,6 +188,8 @@ pub struct Envelope {
     pub payloads: Vec<(Position, Vec<u8>)>,
     /// What the source itself could not read, counted like any other.
     pub rejects: Vec<Reject>,
+    /// Rejects that were told of before, and are only counted here.
+    pub counted: Vec<(RejectReason, u64)>,
     /// What the source has to say of itself.
     pub notices: Vec<Notice>,
     /// Partitions that came to their end and are not heard of again: once this envelope is durable, the checkpoint forgets them.
@@ -235,7 +237,7 @@ impl Envelope {
 
     /// Without payloads: it moves a partition's position on, or has only something to say.
     pub fn empty(origin: Arc<Origin>, upto: Position) -> Self {
-        let (payloads, rejects, notices, forgets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { origin, kinds: Kinds::ALL, upto, form: Form::Whole, is_last: false, payloads, rejects, notices, forgets }
+        let (payloads, rejects, counted, notices, forgets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { origin, kinds: Kinds::ALL, upto, form: Form::Whole, is_last: false, payloads, rejects, counted, notices, forgets }
     }
 }

@@ -44,6 +44,13 @@ pub enum SourceHealth<'a> {
     Poison(&'a Event),
     /// What a source noticed.
     Noticed(&'a Notice),
+    /// Something has come again of a source that had been silent.
+    Back {
+        source: &'a SourceId,
+        /// When something had come last before.
+        since: Timestamp,
+        at: Timestamp,
+    },
     /// Nothing has come for long.
     Silent {
         source: &'a SourceId,
@@ -80,6 +87,10 @@ impl SourceHealth<'_> {
             Self::Noticed(notice) => {
                 let _ = write!(text, r#"{}","lost":{},"detail":"#, notice.what.name(), notice.lost);
                 write_json_string(&notice.detail, &mut text);
+            }
+            Self::Back { source, since, at } => {
+                let _ = write!(text, r#"back","time":"{at}","silent_since":"{since}","source":"#);
+                write_json_string(&source.0, &mut text);
             }
             Self::Silent { source, since } => {
                 let _ = write!(text, r#"silent","time":"{since}","source":"#);

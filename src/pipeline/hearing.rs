@@ -124,6 +124,11 @@ impl Hearing {
         Watermarks(self.reached.iter().map(mark).collect())
     }
 
+    /// The latest time of an event of this source, in any cluster.
+    pub(super) fn time_of(&self, source: &SourceId) -> Option<Timestamp> {
+        self.reached.iter().filter(|((of, ..), _)| of == source).map(|(_, reach)| reach.time).max()
+    }
+
     /// Sources whose clocks have run ahead since the start.
     pub(super) fn skews(&self) -> &BTreeMap<SourceId, Skew> {
         &self.skews

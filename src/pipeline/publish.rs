@@ -16,16 +16,20 @@ use super::ledger::{Ledger, Outcome};
 use super::publisher::Publisher;
 use super::read::read;
 use super::recheck::{Answers, Rechecker};
+use super::roster::Roster;
 use super::turns::Turns;
 use super::view::View;
 use super::work::{Batch, Worker};
 use crate::clock::Clock;
-use crate::model::{Alert, Change, Checkpoint, Envelope, Event, Position};
-use crate::ports::{AlertStore, EventStore, Source, SourceError, StoreError};
+use crate::model::{Alert, Change, Checkpoint, Duration, Envelope, Event, LedgerPage, Position};
+use crate::ports::{AlertStore, Commit, EventStore, LedgerStore, Source, SourceError, StoreError};
 use crate::store::Searcher;
 
 /// How often time alone is looked at while nothing comes.
 const IDLE_EVERY: StdDuration = StdDuration::from_secs(10);
+
+/// After so long that a source can not be read, it is an alert.
+const UNREADABLE_AFTER: Duration = Duration::minutes(5);
 
 /// When the flow makes things durable.
 #[derive(Debug, Clone)]
@@ -68,6 +72,8 @@ pub struct Flow {
     ledger: Arc<Ledger>,
     clock: Clock,
     settings: FlowSettings,
+    minutes: Option<Arc<dyn LedgerStore>>,
+    roster: Arc<Roster>,
     past: Option<Searcher>,
     rechecker: Option<Rechecker>,
     answers: Arc<Answers>,
@@ -101,6 +107,7 @@ impl Flow {
     ) -> Self {
         let worker = Arc::new(Mutex::new(worker));
         let (orders_to, orders) = mpsc::channel(1);
+        let roster = Arc::new(Roster::new(clock.clone()));
         Self {
             worker,
             events,
@@ -108,6 +115,8 @@ impl Flow {
             ledger,
             clock,
             settings,
+            minutes: None,
+            roster,
             past: None,
             rechecker: None,
             answers: Arc::default(),
@@ -125,6 +134,20 @@ impl Flow {
     #[must_use]
     pub fn on_change(mut self, to: mpsc::Sender<(Alert, Change)>) -> Self {
         self.publisher.on_change = Some(to);
+        self
+    }
+
+    /// Keeps the minutes of the ledger here.
+    #[must_use]
+    pub fn keep_minutes_in(mut self, minutes: Arc<dyn LedgerStore>) -> Self {
+        self.minutes = Some(minutes);
+        self
+    }
+
+    /// Keeps this roster of its sources.
+    #[must_use]
+    pub fn with_roster(mut self, roster: Arc<Roster>) -> Self {
+        self.roster = roster;
         self
     }
 
@@ -149,7 +172,7 @@ impl Flow {
         let (durable, _) = watch::channel(self.reached.clone());
         let mut readers = tokio::task::JoinSet::new();
         for source in sources {
-            readers.spawn(read(source, turns.way(), durable.subscribe(), stop.clone()));
+            readers.spawn(read(source, Arc::clone(&self.roster), turns.way(), durable.subscribe(), stop.clone()));
         }
         let mut due: Option<Instant> = None;
         loop {
@@ -291,7 +314,9 @@ impl Flow {
                 worker.take_journal(now)
             };
             let journal = self.on_worker(take).await?;
-            self.events.flush(&self.reached, journal.as_ref()).await?;
+            let page = self.ledger.page(now);
+            self.events.flush(&Commit { upto: &self.reached, journal: journal.as_ref(), ledger: &page }).await?;
+            self.keep_minutes(&page).await;
             self.on_worker(|worker| worker.flushed()).await?;
             self.waiting = 0;
             self.is_dirty = false;
@@ -299,6 +324,16 @@ impl Flow {
             durable.send_replace(self.reached.clone());
         }
         Ok(())
+    }
+
+    /// Puts closed minutes of the ledger into their table. Until that goes well, checkpoints carry them on.
+    async fn keep_minutes(&self, page: &LedgerPage) {
+        let closed = page.closed();
+        let Some(minutes) = self.minutes.as_ref().filter(|_| !closed.is_empty()) else { return };
+        match minutes.keep(&closed).await {
+            Ok(()) => self.ledger.kept(&closed),
+            Err(error) => tracing::warn!(%error, "cannot keep minutes of the ledger yet"),
+        }
     }
 
     /// Hands on what memory could not judge. Comes right after a flush: what asked can be found then.
@@ -317,9 +352,11 @@ impl Flow {
     async fn advance(&mut self) -> Result<(), FlowError> {
         let now = self.clock.now();
         let rechecks = self.answers.counts();
+        self.roster.sample(now, &self.ledger.counts());
+        let unreadable = self.roster.unreadable(now, UNREADABLE_AFTER);
         let work = move |worker: &mut Worker| {
             let mut findings = worker.advance(now);
-            findings.extend(worker.health(now, rechecks.1));
+            findings.extend(worker.health(now, rechecks.1, &unreadable));
             (findings, worker.silences(now), worker.view())
         };
         let (findings, silences, view) = self.on_worker(work).await?;

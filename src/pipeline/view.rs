@@ -25,6 +25,19 @@ pub struct View {
     pub rechecks: (u64, u64),
     /// Sources whose clocks have run ahead.
     pub skews: BTreeMap<SourceId, Skew>,
+    /// Sources that brought events.
+    pub heard: BTreeMap<SourceId, Heard>,
+}
+
+/// What was heard of a source.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard {
+    /// When its latest event came.
+    pub at: Timestamp,
+    /// The latest time of an event; `None` when it was long ago.
+    pub time: Option<Timestamp>,
+    /// Nothing has come for longer than it may.
+    pub is_silent: bool,
 }
 
 impl View {
@@ -37,6 +50,6 @@ impl View {
         let blind = engine.blind().into_iter().filter_map(|blind| Some((id(&blind.rule)?, (blind.fields, blind.events)))).collect();
         let owned = |counts: BTreeMap<&str, u64>| counts.into_iter().map(|(rule, count)| (rule.to_owned(), count)).collect();
         let (matches, unknown) = (owned(engine.matches_by_rule()), owned(engine.unknown_by_rule()));
-        Self { matches, unknown, evicted, blind, stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone() }
+        Self { matches, unknown, evicted, blind, stats, evaluated_up_to, rechecks: (0, 0), skews: skews.clone(), heard: BTreeMap::new() }
     }
 }

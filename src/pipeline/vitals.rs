@@ -1,11 +1,11 @@
 //! The service's own condition, made alerts of: what it had to let go of, what it could not judge, whose clocks are wrong, who uses an Audit-ID twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::hearing::Skew;
 use crate::detect::engine::EngineStats;
 use crate::detect::health::{Health, Reuse, Subject};
-use crate::model::{Event, Finding, SourceId, Timestamp};
+use crate::model::{Counts, Event, Finding, SourceId, Timestamp};
 
 /// What was counted up to the last look.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ struct Known {
     evicted: u64,
     lost: u64,
     skewed: BTreeMap<SourceId, u64>,
+    unreadable: BTreeSet<SourceId>,
+    unaccounted: BTreeMap<SourceId, u64>,
 }
 
 /// Counts since the start, and what is new in them.
@@ -31,6 +33,19 @@ impl Vitals {
                 let subject = Subject::ReusedAuditId(tenant.clone(), cluster.clone());
                 self.health.note(subject, 1, &[event.id], event.origin.received);
             }
+        }
+    }
+
+    /// Looks at what sources can not be read, and at whether every record has an outcome.
+    pub(super) fn look_at_sources(&mut self, unreadable: &[SourceId], counts: &BTreeMap<SourceId, Counts>, now: Timestamp) {
+        for source in unreadable.iter().filter(|source| !self.known.unreadable.contains(source)) {
+            self.health.note(Subject::Unreadable(source.clone()), 1, &[], now);
+        }
+        self.known.unreadable = unreadable.iter().cloned().collect();
+        for (source, counts) in counts {
+            let remainder = u64::try_from(counts.remainder().abs()).unwrap_or(u64::MAX);
+            let known = self.known.unaccounted.insert(source.clone(), remainder).unwrap_or_default();
+            self.health.note(Subject::Unaccounted(source.clone()), remainder.saturating_sub(known), &[], now);
         }
     }
 

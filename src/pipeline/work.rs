@@ -15,7 +15,7 @@ use super::guard::{Care, Guard};
 use super::hearing::Hearing;
 use super::ledger::{Ledger, Outcome};
 use super::recheck::Job;
-use super::view::View;
+use super::view::{self, View};
 use super::vitals::Vitals;
 use crate::decode::{DecodeLimits, Decoded, Decoder, Stream, emitter_of_path};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
@@ -46,6 +46,8 @@ pub struct WorkerSettings {
     pub tells_health: bool,
     /// A source of which nothing has come for this long is silent; zero: none ever is.
     pub silent_after: Duration,
+    /// Sources that are silent, too, if nothing ever came of them.
+    pub expected: Vec<SourceId>,
     /// The store holds events from before this start.
     pub has_past: bool,
     pub decode: DecodeLimits,
@@ -63,6 +65,7 @@ impl Default for WorkerSettings {
             drops: Drops::default(),
             tells_health: false,
             silent_after: Duration::seconds(0),
+            expected: Vec::new(),
             has_past: false,
             decode: DecodeLimits::default(),
         }
@@ -108,6 +111,8 @@ pub struct Worker {
     /// Readers of payloads that come in pieces.
     streams: BTreeMap<PartitionId, (Arc<Origin>, Kinds, Stream)>,
     heard: BTreeMap<SourceId, Heard>,
+    /// Sources that had been silent since then, and are not any more.
+    back: Vec<(SourceId, Timestamp)>,
     hearing: Hearing,
     vitals: Vitals,
     /// When what was heard last went to disk.
@@ -141,6 +146,7 @@ impl Worker {
             settings,
             streams: BTreeMap::new(),
             heard: BTreeMap::new(),
+            back: Vec::new(),
             hearing: Hearing::default(),
             vitals: Vitals::default(),
             remembered: None,
@@ -178,6 +184,10 @@ impl Worker {
             let mut unread = Decoded::default();
             unread.rejects.clone_from(&envelope.rejects);
             self.absorb(origin, envelope.kinds, envelope.upto, &mut unread, &mut events);
+        }
+        for (reason, count) in &envelope.counted {
+            self.ledger.receive(&origin.source, 0, *count);
+            self.ledger.end(&origin.source, Outcome::Reject(*reason), *count);
         }
         for notice in &envelope.notices {
             self.ledger.lose(&origin.source, notice.lost);
@@ -270,22 +280,35 @@ impl Worker {
         }
     }
 
-    /// Says of each source that has fallen silent by now that it has, once.
+    /// Says of each source that has fallen silent by now that it has, once, and of each that is back that it is.
     pub fn silences(&mut self, now: Timestamp) -> Vec<Batch> {
         let after = self.settings.silent_after;
+        for source in std::mem::take(&mut self.settings.expected) {
+            let new = || Heard { at: now, origin: Arc::new(Origin::of(&source.0, now)), is_silent: false };
+            self.heard.entry(source.clone()).or_insert_with(new);
+        }
+        let mut batches = Vec::new();
+        for (source, since) in std::mem::take(&mut self.back) {
+            let record = (SourceHealth::Back { source: &source, since, at: now }).record(&self.parser);
+            batches.extend(record.and_then(|record| self.own_batch(&source, record, now)));
+        }
         let is_new = |heard: &Heard| after > Duration::seconds(0) && !heard.is_silent && now.since(heard.at) >= after;
         let silent: Vec<SourceId> = self.heard.iter().filter(|(_, heard)| is_new(heard)).map(|(source, _)| source.clone()).collect();
-        let mut batches = Vec::new();
         for source in silent {
             let Some(heard) = self.heard.get_mut(&source) else { continue };
             heard.is_silent = true;
-            let Some(record) = (SourceHealth::Silent { source: &source, since: heard.at }).record(&self.parser) else { continue };
-            let origin = Arc::new(Origin { received: now, ..(*heard.origin).clone() });
-            let mut events = Vec::new();
-            self.tell(record, &origin, Position(0), &mut events);
-            batches.push(Batch { source, events });
+            let record = (SourceHealth::Silent { source: &source, since: heard.at }).record(&self.parser);
+            batches.extend(record.and_then(|record| self.own_batch(&source, record, now)));
         }
         batches
+    }
+
+    /// A batch of one event of this program's own making, on a source.
+    fn own_batch(&mut self, source: &SourceId, record: Record, now: Timestamp) -> Option<Batch> {
+        let origin = Arc::new(Origin { received: now, ..(*self.heard.get(source)?.origin).clone() });
+        let mut events = Vec::new();
+        self.tell(record, &origin, Position(0), &mut events);
+        Some(Batch { source: source.clone(), events })
     }
 
     /// Learns of sources by events that came of them.
@@ -294,6 +317,9 @@ impl Worker {
             let new = || Heard { at: event.origin.received, origin: Arc::clone(&event.origin), is_silent: false };
             let heard = self.heard.entry(event.origin.source.clone()).or_insert_with(new);
             if event.origin.received > heard.at {
+                if heard.is_silent {
+                    self.back.push((event.origin.source.clone(), heard.at));
+                }
                 (heard.at, heard.is_silent) = (event.origin.received, false);
                 heard.origin = Arc::clone(&event.origin);
             }
@@ -364,10 +390,12 @@ impl Worker {
     }
 
     /// Alerts of this program's own condition that have changed by now. `failed` is how many rechecks were given up.
-    pub(super) fn health(&mut self, now: Timestamp, failed: u64) -> Vec<Finding> {
+    /// `unreadable` are sources that can not be read. To be asked while nothing is in flight.
+    pub(super) fn health(&mut self, now: Timestamp, failed: u64, unreadable: &[SourceId]) -> Vec<Finding> {
         if !self.settings.tells_health {
             return Vec::new();
         }
+        self.vitals.look_at_sources(unreadable, &self.ledger.counts(), now);
         self.vitals.take(&self.engine.stats(), self.hearing.skews(), failed, now)
     }
 
@@ -387,7 +415,14 @@ impl Worker {
 
     /// What the engine tells of itself by now.
     pub fn view(&self) -> View {
-        View::of(&self.engine, self.hearing.skews())
+        View {
+            heard: self.heard.iter().map(|(source, heard)| (source.clone(), self.heard_of(source, heard))).collect(),
+            ..View::of(&self.engine, self.hearing.skews())
+        }
+    }
+
+    fn heard_of(&self, source: &SourceId, heard: &Heard) -> view::Heard {
+        view::Heard { at: heard.at, time: self.hearing.time_of(source), is_silent: heard.is_silent }
     }
 
     /// Everything given out so far is durable.

@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, watch};
 use crate::model::{
     Checkpoint, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, Reject, RejectReason, SourceId, TenantId, Timestamp,
 };
-use crate::ports::{Source, SourceError, StoreError};
+use crate::ports::{Condition, Lag, LagUnit, Source, SourceError, StoreError, Tells};
 use crate::segment::{self, AppendError, Frame, Options, Packed, Reader, Writer};
 
 /// The spool's partition.
-const PARTITION: &str = "spool";
+pub const PARTITION: &str = "spool";
 
 /// Bytes on disk past which pushes are refused until the store has caught up.
 pub const BYTES_MAX: u64 = 1 << 30;
@@ -36,6 +36,9 @@ pub struct Whose {
     /// The payload has records as they are kept; else, in frames of the first builds, text to be decoded.
     #[serde(default)]
     pub is_kept: bool,
+    /// Ranges of the push that could not be read, to be counted when the frame is taken in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<(RejectReason, u64)>,
 }
 
 impl Whose {
@@ -178,6 +181,7 @@ fn envelope(frame: Frame, lost: u64) -> Envelope {
         source: SourceId::from("push"),
         kinds: Kinds::ALL,
         is_kept: false,
+        rejected: Vec::new(),
     });
     let form = if whose.is_kept { Form::Kept } else { Form::Whole };
     let origin = Origin {
@@ -189,8 +193,15 @@ fn envelope(frame: Frame, lost: u64) -> Envelope {
         received: frame.received,
     };
     let upto = Position(frame.seq + 1);
-    let kinds = whose.kinds;
-    Envelope { kinds, form, payloads: vec![(Position(frame.seq), payload)], rejects, ..Envelope::empty(Arc::new(origin), upto) }
+    let (kinds, counted) = (whose.kinds, whose.rejected);
+    Envelope { kinds, form, payloads: vec![(Position(frame.seq), payload)], rejects, counted, ..Envelope::empty(Arc::new(origin), upto) }
+}
+
+impl Tells for Spool {
+    fn condition(&self) -> Condition {
+        let lag = Some(Lag { amount: self.bytes(), unit: LagUnit::Bytes, seconds: None });
+        Condition { problem: self.failure(), lag, ..Condition::default() }
+    }
 }
 
 /// The spool as a source.
@@ -204,6 +215,10 @@ pub struct SpoolSource {
 impl Source for SpoolSource {
     fn id(&self) -> SourceId {
         SourceId::from(PARTITION)
+    }
+
+    fn tells(&self) -> Arc<dyn Tells> {
+        Arc::new(self.spool.clone())
     }
 
     async fn next(&mut self) -> Result<Option<Envelope>, SourceError> {
@@ -232,6 +247,7 @@ mod tests {
             source: SourceId::from("push"),
             kinds: Kinds::only(Kind::Falco),
             is_kept: true,
+            rejected: vec![(RejectReason::NotJson, 2)],
         }
     }
 
@@ -252,6 +268,7 @@ mod tests {
             let first = source.next().await.unwrap().unwrap();
             assert_eq!((first.payloads[0].1.as_slice(), first.upto, first.origin.cluster.as_str()), (&b"payload 0"[..], Position(1), "prod"));
             assert_eq!((first.kinds, first.form), (Kinds::only(Kind::Falco), Form::Kept));
+            assert_eq!(first.counted, [(RejectReason::NotJson, 2)]);
             checkpoint.advance(&first.origin.partition, first.upto);
             spool.close();
         }

@@ -5,6 +5,7 @@
 //!
 //! One connection writes, so writers queue in order instead of meeting SQLite's busy answer; a few read. All SQL is such that PostgreSQL takes it too.
 
+mod ledger;
 mod list;
 mod publish;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::ports::StoreError;
 use super::outbox::Routes;
 use super::tokens::Tokens;
 
+pub use ledger::MinutesAsked;
 pub use list::{AlertFilter, AlertPage, Cursor, PAGE_DEFAULT, PAGE_MAX};
 pub use triage::{COMMENT_BYTES_MAX, COMMENTS_MAX, Comment, Patch, PatchError};
 

@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::model::{Checkpoint, Duration, Event, EventId, JournalPiece, Timestamp};
-use crate::ports::{EventStore, StoreError};
+use crate::model::{Checkpoint, Duration, Event, EventId, LedgerPage, Timestamp};
+use crate::ports::{Commit, EventStore, StoreError};
 
 use super::journal::{Journal, JournalPieces, Mark};
 use super::manifest::{FORMAT_VERSION, check_version, io_error, sync_dir, write_durably};
@@ -73,6 +73,7 @@ struct Writer {
     active: Option<Active>,
     unflushed: HashSet<EventId>,
     checkpoint: Checkpoint,
+    ledger: LedgerPage,
     /// What the last commit names of the journal.
     mark: Option<Mark>,
     epoch: u64,
@@ -100,7 +101,7 @@ impl EventLog {
         sync_dir(path)?;
         let found = list(&parts_dir)?;
         let parts: Arc<Parts> = Arc::new(ArcSwap::from_pointee(Vec::new()));
-        let (mut views, mut checkpoint, mut epoch, mut mark) = (Vec::new(), Checkpoint::default(), 0, None);
+        let (mut views, mut checkpoint, mut epoch, mut mark, mut ledger) = (Vec::new(), Checkpoint::default(), 0, None, LedgerPage::default());
         let (next_seq, newest_dir) = found.last().map_or((1, None), |(seq, dir)| (seq + 1, Some(dir.clone())));
         for (seq, dir) in found {
             sweep(&dir)?;
@@ -120,12 +121,13 @@ impl EventLog {
                 epoch = payload.epoch;
                 checkpoint = payload.checkpoint;
                 mark = payload.journal;
+                ledger = payload.ledger;
             }
             views.push(Arc::new(view));
         }
         parts.store(Arc::new(views));
         let (active, unflushed, counts, failed) = (None, HashSet::new(), AppendCounts::default(), None);
-        let writer = Mutex::new(Writer { settings, active, unflushed, checkpoint, mark, epoch, next_seq, newest_dir, counts, failed });
+        let writer = Mutex::new(Writer { settings, active, unflushed, checkpoint, ledger, mark, epoch, next_seq, newest_dir, counts, failed });
         let journal = Journal::open(path, mark)?;
         Ok(Self { parts, restore, clock, writer, journal, sealing: Mutex::default(), _lock: lock })
     }
@@ -151,6 +153,11 @@ impl EventLog {
     /// The engine's journal as of the last checkpoint, if there is one that tells its state; to be read before the first flush.
     pub fn journal(&self) -> Option<JournalPieces> {
         self.journal.pieces()
+    }
+
+    /// The ledger as of the last checkpoint.
+    pub fn ledger(&self) -> LedgerPage {
+        self.writer().ledger.clone()
     }
 
     /// What was stored and what was dropped.
@@ -214,21 +221,27 @@ impl EventLog {
         Ok(())
     }
 
-    /// As `EventStore::flush`, of what is there of a journal. Blocks.
+    /// As `EventStore::flush`, of what is there of a journal, and without a word of the ledger. Blocks.
     pub fn flush_blocking(&self, upto: &Checkpoint) -> Result<(), StoreError> {
+        let ledger = self.ledger();
+        self.commit_blocking(upto, &ledger)
+    }
+
+    fn commit_blocking(&self, upto: &Checkpoint, ledger: &LedgerPage) -> Result<(), StoreError> {
         let mut guard = self.writer();
         let writer = &mut *guard;
         writer.check()?;
         let mark = self.journal.mark();
-        if writer.unflushed.is_empty() && *upto == writer.checkpoint && (mark.is_none() || mark == writer.mark) {
+        if writer.unflushed.is_empty() && *upto == writer.checkpoint && *ledger == writer.ledger && (mark.is_none() || mark == writer.mark) {
             return Ok(());
         }
         let now = self.clock.now();
         let epoch = writer.epoch + 1;
-        let committed = writer.active(now).and_then(|part| part.commit(epoch, upto, mark));
+        let committed = writer.active(now).and_then(|part| part.commit(epoch, upto, mark, ledger));
         let view = Arc::new(writer.note(committed)?);
         writer.epoch = epoch;
         writer.checkpoint = upto.clone();
+        writer.ledger = ledger.clone();
         writer.mark = mark;
         writer.unflushed.clear();
         publish(&self.parts, view);
@@ -391,11 +404,11 @@ impl EventStore for EventLog {
         off_runtime(|| self.append_blocking(events))
     }
 
-    async fn flush(&self, upto: &Checkpoint, journal: Option<&JournalPiece>) -> Result<(), StoreError> {
-        match journal {
+    async fn flush(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
+        match commit.journal {
             Some(piece) => self.journal.append(piece, self.clock.now()).await?,
             None => self.journal.forget(),
         }
-        off_runtime(|| self.flush_blocking(upto))
+        off_runtime(|| self.commit_blocking(commit.upto, commit.ledger))
     }
 }

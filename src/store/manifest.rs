@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Checkpoint, Event};
+use crate::model::{Checkpoint, Event, LedgerPage};
 use crate::ports::StoreError;
 
 use super::journal::Mark;
@@ -64,6 +64,9 @@ pub(super) struct Payload {
     /// Of the engine's journal, what tells the state at this checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) journal: Option<Mark>,
+    /// What was counted up to this checkpoint.
+    #[serde(default)]
+    pub(super) ledger: LedgerPage,
 }
 
 /// `manifest.json` of a sealed part.

@@ -9,7 +9,7 @@ use tantivy::index::InvertedIndexReader;
 use tantivy::indexer::LogMergePolicy;
 use tantivy::{Index, IndexWriter, ReloadPolicy, SegmentReader};
 
-use crate::model::{Checkpoint, Event, EventId};
+use crate::model::{Checkpoint, Event, EventId, LedgerPage};
 use crate::ports::StoreError;
 
 use super::ids::{self, IdRuns, IdTable};
@@ -190,11 +190,11 @@ impl ActivePart {
     }
 
     /// Makes all of it durable together with the checkpoint, and with what the engine's journal says of it.
-    pub(super) fn commit(&mut self, epoch: u64, checkpoint: &Checkpoint, journal: Option<Mark>) -> Result<PartView, StoreError> {
+    pub(super) fn commit(&mut self, epoch: u64, checkpoint: &Checkpoint, journal: Option<Mark>, ledger: &LedgerPage) -> Result<PartView, StoreError> {
         let raw_len = self.raw.sync()?;
         self.log_ids()?;
         let (checkpoint, stats) = (checkpoint.clone(), self.stats.clone());
-        let payload = Payload { format_version: FORMAT_VERSION, epoch, checkpoint, raw_len, stats, journal };
+        let payload = Payload { format_version: FORMAT_VERSION, epoch, checkpoint, raw_len, stats, journal, ledger: ledger.clone() };
         let text = serde_json::to_string(&payload).map_err(|error| engine_error("describe the commit of", &self.dir, error))?;
         let commit = |writer: &mut IndexWriter| {
             let mut prepared = writer.prepare_commit()?;

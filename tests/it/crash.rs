@@ -19,6 +19,20 @@ fn batch(round: usize, events: usize) -> String {
     format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{{}},"items":[{}]}}"#, items.collect::<Vec<_>>().join(","))
 }
 
+/// The ledger says so over all starts: of each source, in its minutes, and in all.
+async fn adds_up(client: &reqwest::Client, service: &Service, events: u64, duplicates: u64) {
+    let url = format!("{}/api/v1/ledger?by=minute&limit=10000", service.url);
+    let total = serde_json::json!({"events": events, "duplicates": duplicates, "records": events + duplicates});
+    let has = |counts: &serde_json::Value| ["events", "duplicates", "records"].iter().all(|name| counts[name] == total[name]);
+    let answer = until(client, &url, |answer| has(&answer["total"]) && answer["remainder"] == 0).await;
+    let minutes = answer["minutes"].as_array().unwrap();
+    assert!(minutes.iter().all(|row| row["remainder"] == 0), "{answer}");
+    for name in ["events", "duplicates", "records"] {
+        let sum: u64 = minutes.iter().map(|row| row["counts"][name].as_u64().unwrap()).sum();
+        assert_eq!(total[name], sum, "{name}: {answer}");
+    }
+}
+
 #[test]
 fn a_batch_that_was_confirmed_survives_the_kill_and_is_found_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -40,6 +54,7 @@ fn a_batch_that_was_confirmed_survives_the_kill_and_is_found_once() {
             until(&client, &found, |answer| answer["total"]["value"] == 400).await;
             let all = format!("{}/api/v1/events/search?limit=0", service.url);
             until(&client, &all, |answer| answer["total"]["value"] == 400 * (round + 1)).await;
+            adds_up(&client, &service, 400 * (round as u64 + 1), 400 * (round as u64 / 2 + 1)).await;
             service.kill();
         }
     });

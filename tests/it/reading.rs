@@ -9,8 +9,8 @@ use bartizan::codec::Codec;
 use bartizan::detect::engine::{Engine, EngineSettings};
 use bartizan::detect::rule::RuleSet;
 use bartizan::detect::{pack, sigma};
-use bartizan::model::{Alert, ClusterId, Envelope, Event, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
-use bartizan::pipeline::{Counts, Ledger, Outcome, Worker, WorkerSettings};
+use bartizan::model::{Alert, ClusterId, Counts, Envelope, Event, Origin, PartitionId, Position, SourceId, TenantId, Timestamp};
+use bartizan::pipeline::{Ledger, Outcome, Worker, WorkerSettings};
 use base64::Engine as _;
 
 /// When everything reaches us.

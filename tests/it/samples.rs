@@ -32,7 +32,7 @@ struct Row {
     payloads: usize,
     events: BTreeMap<String, u64>,
     duplicates: u64,
-    rejects: BTreeMap<&'static str, u64>,
+    rejects: BTreeMap<String, u64>,
 }
 
 impl Row {
@@ -48,7 +48,8 @@ impl Row {
         }
         let counts = reading.counts();
         row.duplicates = counts.duplicates;
-        row.rejects = counts.rejects_by_reason.into_iter().filter(|(_, count)| *count > 0).collect();
+        row.rejects =
+            counts.rejects_by_reason.into_iter().filter(|(_, count)| *count > 0).map(|(reason, count)| (reason.into_owned(), count)).collect();
         row
     }
 

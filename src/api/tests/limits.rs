@@ -1,7 +1,7 @@
 //! What is refused, and when: before it is read where that can be.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::BoxError;
@@ -19,12 +19,17 @@ use crate::model::Kind;
 struct Remembering {
     is_full: AtomicBool,
     senders: Mutex<Vec<Sender>>,
+    refused: AtomicU64,
 }
 
 #[async_trait]
 impl Ingest for Remembering {
     fn admit(&self) -> Result<(), PushError> {
         if self.is_full.load(Ordering::Relaxed) { Err(PushError::Busy { retry_after_s: 7 }) } else { Ok(()) }
+    }
+
+    fn refuse(&self, _: Option<crate::model::SourceId>) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError> {

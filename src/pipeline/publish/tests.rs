@@ -6,7 +6,7 @@ use super::*;
 use crate::codec::Codec;
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::sigma;
-use crate::model::{ClusterId, EventId, Finding, JournalPiece, Origin, PartitionId, SourceId, TenantId, Timestamp};
+use crate::model::{ClusterId, EventId, Finding, Origin, PartitionId, SourceId, TenantId, Timestamp};
 use crate::pipeline::{DropRule, Drops, WorkerSettings};
 use crate::query;
 
@@ -65,7 +65,7 @@ impl EventStore for Counting {
         Ok(())
     }
 
-    async fn flush(&self, _upto: &Checkpoint, _journal: Option<&JournalPiece>) -> Result<(), StoreError> {
+    async fn flush(&self, _commit: &Commit<'_>) -> Result<(), StoreError> {
         self.flushes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -98,9 +98,14 @@ fn a_source_that_falls_silent_is_told_of_once() {
     assert_eq!(silent(&mut worker, 61), [told]);
     assert!(silent(&mut worker, 500).is_empty());
     speak(&mut worker, 600, 2);
+    let back = r#"1970-01-01T00:10:02Z source_health back [] {"source_health":{"action":"back","time":"1970-01-01T00:10:02Z","silent_since":"1970-01-01T00:00:01Z","source":"s"}}"#;
+    assert_eq!(silent(&mut worker, 602), [back]);
     assert!(silent(&mut worker, 659).is_empty());
     assert_eq!(silent(&mut worker, 660).len(), 1);
-    assert_eq!(ledger.total().records, 4);
+    assert_eq!(ledger.total().records, 5);
+    worker.settings.expected = vec![SourceId::from("configured")];
+    assert!(silent(&mut worker, 700).is_empty());
+    assert!(silent(&mut worker, 760)[0].contains(r#""source":"configured""#), "nothing ever came of it");
 }
 
 /// Events as `source cluster seconds received`; then up to when a rule over everything is judged, at this time.
@@ -200,7 +205,7 @@ fn a_death_that_has_nothing_to_do_with_an_event_condemns_none() {
 #[test]
 fn the_services_own_condition_is_alerts_of_its_own() {
     let at = |second: i64| Timestamp::from_seconds(second);
-    let (mut worker, _) = worker(Duration::seconds(0));
+    let (mut worker, ledger) = worker(Duration::seconds(0));
     let show = |findings: Vec<Finding>| findings.iter().map(|finding| format!("{} x{}", finding.rule.id, finding.count)).collect::<Vec<_>>();
     let speak = |worker: &mut Worker, number: i64, second: i64| {
         let record = format!(
@@ -210,13 +215,20 @@ fn the_services_own_condition_is_alerts_of_its_own() {
         let events = worker.decode(&envelope(&record, "o", Form::Whole, Kinds::ALL)).events;
         assert_eq!(events.len(), 1, "none is taken for another");
         worker.detect(&events);
+        ledger.end(&SourceId::from("s"), Outcome::Event(events[0].kind), 1);
     };
     speak(&mut worker, 0, 0);
-    assert!(worker.health(at(10), 0).is_empty());
+    assert!(worker.health(at(10), 0, &[]).is_empty());
     speak(&mut worker, 1, 1);
-    assert_eq!(show(worker.health(at(10), 0)), ["health:reused-audit-id x1"]);
+    assert_eq!(show(worker.health(at(10), 0, &[])), ["health:reused-audit-id x1"]);
     speak(&mut worker, 2, 5_000);
-    assert_eq!(show(worker.health(at(10), 2)), ["health:reused-audit-id x2", "health:skewed-clock x1", "health:lost-rechecks x2"]);
-    assert!(worker.health(at(20), 2).is_empty());
-    assert_eq!(show(worker.health(at(30), 3)), ["health:lost-rechecks x3"]);
+    assert_eq!(show(worker.health(at(10), 2, &[])), ["health:reused-audit-id x2", "health:skewed-clock x1", "health:lost-rechecks x2"]);
+    assert!(worker.health(at(20), 2, &[]).is_empty());
+    assert_eq!(show(worker.health(at(30), 3, &[])), ["health:lost-rechecks x3"]);
+    let down = [SourceId::from("s")];
+    assert_eq!(show(worker.health(at(40), 3, &down)), ["health:unreadable-source x1"]);
+    assert!(worker.health(at(50), 3, &down).is_empty(), "it is said once");
+    ledger.receive(&SourceId::from("s"), 0, 2);
+    assert_eq!(show(worker.health(at(60), 3, &[])), ["health:unaccounted-records x2"]);
+    assert!(worker.health(at(70), 3, &[]).is_empty());
 }
