@@ -3,6 +3,7 @@
 pub mod backtest;
 pub mod build;
 mod ingest;
+mod kit;
 mod metrics;
 pub mod push;
 pub mod reload;

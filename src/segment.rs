@@ -8,6 +8,7 @@
 //! All numbers are little-endian. Marker and checksums depend on the salt of the file, so nobody who chooses a payload can
 //! write a frame into it. Frames are numbered without gaps within a file. What a crash tore off at the end is cut when the log is
 //! opened; a bad frame in the middle is skipped and counted. A write or sync that failed is never tried again: the log is poisoned.
+//! Where only room was missing, what is not durable is cut off and the next append may go well.
 
 mod frame;
 mod reader;

@@ -17,6 +17,7 @@ mod part;
 mod raw;
 mod record;
 pub mod search;
+pub mod space;
 mod term;
 pub mod tokens;
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::pipeline::{Ledger, Roster, State, View};
 use crate::store::catalog::{AlertFilter, Catalog};
+use crate::store::space::Room;
 
 fn escape(label: &str) -> String {
     label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
@@ -83,7 +84,7 @@ fn sources(roster: &Roster, view: &View, to: &mut String) {
 }
 
 /// All metrics.
-pub(super) async fn render(ledger: &Ledger, roster: &Roster, catalog: &Catalog, view: &View, (reloads, refused): (u64, u64)) -> String {
+pub(super) async fn render(ledger: &Ledger, roster: &Roster, room: Room, catalog: &Catalog, view: &View, (reloads, refused): (u64, u64)) -> String {
     let mut to = String::new();
     to.push_str("# TYPE bartizan_records counter\n# HELP bartizan_records Records by how they ended.\n");
     let counts = ledger.counts();
@@ -108,6 +109,10 @@ pub(super) async fn render(ledger: &Ledger, roster: &Roster, catalog: &Catalog, 
         let _ = writeln!(to, "bartizan_upstream_lost_total{{source=\"{}\"}} {}", escape(&source.0), counts.upstream_lost);
     }
     sources(roster, view, &mut to);
+    to.push_str("# TYPE bartizan_disk_free_bytes gauge\n# UNIT bartizan_disk_free_bytes bytes\n# HELP bartizan_disk_free_bytes Room on the disk of the store.\n");
+    let _ = writeln!(to, "bartizan_disk_free_bytes {}", room.free_bytes);
+    to.push_str("# TYPE bartizan_disk_reserve_bytes gauge\n# UNIT bartizan_disk_reserve_bytes bytes\n# HELP bartizan_disk_reserve_bytes Below it nothing is taken in.\n");
+    let _ = writeln!(to, "bartizan_disk_reserve_bytes {}", room.reserve_bytes);
     let total = ledger.total();
     to.push_str("# TYPE bartizan_events counter\n");
     for (kind, count) in &total.events_by_kind {

@@ -14,6 +14,7 @@ use crate::normalize::{Names, Redactor, quarantine};
 use crate::pipeline::Ledger;
 use crate::segment::Packed;
 use crate::source::spool::{Spool, SpoolError, Whose};
+use crate::store::space::Space;
 
 /// The source that pushes without one of their own come by.
 pub const DEFAULT_SOURCE: &str = "push";
@@ -41,6 +42,7 @@ pub struct Door {
     masked: Names,
     /// Bodies that are expanded, redacted and packed at one time: as many as there are processors. The others wait as they came.
     places: Arc<Semaphore>,
+    space: Arc<Space>,
 }
 
 #[derive(Debug)]
@@ -59,9 +61,9 @@ impl Tools {
 
 impl Door {
     /// In front of this spool, masking what stands under these names too.
-    pub fn new(spool: Spool, ledger: Arc<Ledger>, clock: Clock, masked: Names) -> Self {
+    pub fn new(spool: Spool, space: Arc<Space>, ledger: Arc<Ledger>, clock: Clock, masked: Names) -> Self {
         let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self { spool, ledger, clock, tools: Arc::default(), masked, places: Arc::new(Semaphore::new(places)) }
+        Self { spool, ledger, clock, tools: Arc::default(), masked, places: Arc::new(Semaphore::new(places)), space }
     }
 
     /// Why nothing will be taken in any more, if so.
@@ -71,6 +73,9 @@ impl Door {
 
     /// Whether a push would be taken now. Ask before anything of it is read.
     pub fn admit(&self) -> Result<(), SpoolError> {
+        if self.space.is_low() {
+            return Err(SpoolError::NoRoom);
+        }
         self.spool.admit()
     }
 

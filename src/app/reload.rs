@@ -32,7 +32,7 @@ pub type ReadSettings = Box<dyn Fn() -> anyhow::Result<DetectSettings> + Send + 
 /// What changes the rules, and what they are now.
 pub struct Reloader {
     settings: ReadSettings,
-    swapper: Swapper,
+    swapper: ArcSwap<Swapper>,
     searcher: Searcher,
     shown: ArcSwap<Vec<Value>>,
     /// Files and rules that can not be used in the set that runs: these do not speak against the next one.
@@ -56,7 +56,7 @@ impl Reloader {
     pub fn new(settings: ReadSettings, swapper: Swapper, searcher: Searcher, running: &RuleSet, broken: BTreeSet<String>) -> Self {
         Self {
             settings,
-            swapper,
+            swapper: ArcSwap::from_pointee(swapper),
             searcher,
             shown: ArcSwap::from_pointee(described(running)),
             broken: Mutex::new(broken),
@@ -70,6 +70,16 @@ impl Reloader {
     /// The rules in force, as the API shows them.
     pub fn shown(&self) -> Arc<Vec<Value>> {
         self.shown.load_full()
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.swapper.load().rules()
+    }
+
+    /// Another flow has taken the place of the one before, with its rules.
+    pub fn follow(&self, swapper: Swapper) {
+        self.swapper.store(Arc::new(swapper));
     }
 
     /// Changes made and refused since the start.
@@ -114,7 +124,7 @@ impl Reloader {
     }
 
     fn run_over(&self, asked: &BacktestRequest) -> Result<Value, RulesError> {
-        let running = self.swapper.rules();
+        let running = self.rules();
         let tested = match &asked.rules {
             None => Arc::clone(&running),
             Some(text) => {
@@ -141,7 +151,8 @@ impl Reloader {
         let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
         let mut problems: Vec<(String, String)> = errors.map(|error| (error.file.as_ref().to_owned(), error.to_string())).collect();
         let set = Arc::new(set);
-        let engine = Engine::new(Arc::clone(&set), self.swapper.settings());
+        let swapper = self.swapper.load_full();
+        let engine = Engine::new(Arc::clone(&set), swapper.settings());
         problems.extend(engine.refused().iter().filter_map(|refused| {
             let id = &set.rules.get(refused.rule)?.header.id;
             Some((id.clone(), format!("rule {id}: {}", refused.reason)))
@@ -157,8 +168,7 @@ impl Reloader {
             return Err(RulesError::Refused("no rule can be run".to_owned()));
         }
         let mut taken = 0;
-        let (cold, swapped) = self
-            .swapper
+        let (cold, swapped) = swapper
             .swap(engine, |cold, lateness, each| -> Result<(), SearchError> {
                 if let Some(latest) = windows::latest(&self.searcher)? {
                     taken = windows::replay(&self.searcher, latest.minus(cold.reach()).minus(lateness), each)?;

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::build::{self, Stores};
+use super::kit::{self, Kit};
 use super::push::Door;
 use super::reload::{ReadSettings, Reloader};
 use super::shown;
@@ -20,27 +21,30 @@ use crate::clock::Clock;
 use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
 use crate::model::{Alert, Change, MinuteRow, SourceId};
-use crate::pipeline::{Ledger, Roster, View};
+use crate::pipeline::{Flow, Ledger, Roster, View};
 use crate::ports::{EventStore, Outbox, Source};
 use crate::source::spool::{self, Spool, SpoolError};
 use crate::store::catalog::Catalog;
+use crate::store::space::Space;
 use crate::store::tokens::{NewToken, Scope};
 
 /// How often tokens made by another process are looked for.
 const TOKENS_EVERY: StdDuration = StdDuration::from_secs(2);
 
+/// Seconds after which a sender may come back to a full disk.
+const NO_ROOM_RETRY_S: u64 = 5;
+
 /// A service that listens and has not begun to run.
 pub struct Served {
     pub address: SocketAddr,
     pub is_tls: bool,
-    stores: Stores,
+    kit: Kit,
     listener: TcpListener,
     acceptor: Option<Arc<rustls::ServerConfig>>,
     api: Api,
-    flow: crate::pipeline::Flow,
+    flow: Flow,
     sources: Vec<Box<dyn Source>>,
     courier: Courier,
-    spool: Spool,
     /// What reads the rules anew.
     pub reloader: Arc<Reloader>,
     /// How connections are held; free to be changed before it runs.
@@ -69,39 +73,37 @@ pub async fn open(
     let targets = build::targets(config)?;
     let (rules, mut broken) = build::rule_set(config)?;
     let stores = Stores::open(config, clock).await?;
-    let ledger = Arc::new(Ledger::new(build::drops(config)?.names()));
-    ledger.resume(stores.events.ledger());
     let checkpoint = stores.events.checkpoint().await?;
-    let spool = Spool::open(&config.store.path.join("spool"), &checkpoint, spool::BYTES_MAX)?;
-    let searcher = stores.events.searcher();
-    let worker = {
-        let (config, rules, ledger, events, now) = (config.clone(), Arc::clone(&rules), Arc::clone(&ledger), Arc::clone(&stores.events), clock.now());
-        tokio::task::spawn_blocking(move || build::serving(&config, &rules, &ledger, &events, now)).await??
+    let kit = Kit {
+        spool: Spool::open(&config.store.path.join("spool"), &checkpoint, spool::BYTES_MAX)?,
+        space: Arc::new(Space::new(&config.store.path, config.store.disk_reserve_bytes)),
+        ledger: Arc::new(Ledger::new(build::drops(config)?.names())),
+        roster: Arc::new(Roster::new(clock.clone())),
+        view: watch::Sender::default(),
+        config: config.clone(),
+        clock: clock.clone(),
+        stores,
+        on_change,
     };
-    let refused = worker.engine().refused().iter().filter_map(|refused| rules.rules.get(refused.rule));
-    broken.extend(refused.map(|rule| rule.header.id.clone()));
-    let roster = Arc::new(Roster::new(clock.clone()));
-    let mut flow = build::flow(config, &stores, worker, &ledger, clock).with_roster(Arc::clone(&roster));
-    if let Some(to) = on_change {
-        flow = flow.on_change(to);
-    }
-    let mut sources: Vec<Box<dyn Source>> = vec![Box::new(spool.source(&checkpoint).context("cannot read the spool")?)];
-    for settings in config.sources.iter().filter(|source| source.kind != "push") {
-        sources.push(super::sources::open(settings, &config.store.path, &checkpoint, clock).await?);
-    }
+    let searcher = kit.stores.events.searcher();
+    let flow = kit.flow(&rules).await?;
+    let refused = flow.refused();
+    broken.extend(refused);
+    let sources = kit.sources().await?;
     let listener = TcpListener::bind(config.server.listen).await.with_context(|| format!("cannot listen on {}", config.server.listen))?;
     let address = listener.local_addr()?;
-    first_token(&stores.catalog, address).await?;
-    let door = Door::new(spool.clone(), Arc::clone(&ledger), clock.clone(), build::masked(config));
+    first_token(&kit.stores.catalog, address).await?;
+    let door = Door::new(kit.spool.clone(), Arc::clone(&kit.space), Arc::clone(&kit.ledger), clock.clone(), build::masked(config));
     let reloader = Arc::new(Reloader::new(settings, flow.swapper(), searcher.clone(), &rules, broken));
     let state = Arc::new(State {
         door: door.clone(),
-        ledger,
+        ledger: Arc::clone(&kit.ledger),
+        space: Arc::clone(&kit.space),
         sources: config.sources.clone(),
         reloader: Arc::clone(&reloader),
-        catalog: Arc::clone(&stores.catalog),
-        roster: Arc::clone(&roster),
-        view: flow.view(),
+        catalog: Arc::clone(&kit.stores.catalog),
+        roster: Arc::clone(&kit.roster),
+        view: kit.view.subscribe(),
     });
     let limits = Limits {
         body_bytes_max: usize::try_from(config.server.body_bytes_max).unwrap_or(usize::MAX),
@@ -109,15 +111,16 @@ pub async fn open(
         searches_per_principal_max: config.server.searches_per_principal_max as usize,
         ..Limits::default()
     };
-    let api = Api::new(searcher, Arc::clone(&stores.catalog), state.clone(), state, address.ip().is_loopback(), config.server.hosts.clone(), limits);
-    let outbox: Arc<dyn Outbox> = Arc::clone(&stores.catalog) as Arc<dyn Outbox>;
+    let api =
+        Api::new(searcher, Arc::clone(&kit.stores.catalog), state.clone(), state, address.ip().is_loopback(), config.server.hosts.clone(), limits);
+    let outbox: Arc<dyn Outbox> = Arc::clone(&kit.stores.catalog) as Arc<dyn Outbox>;
     let courier = Courier::new(outbox, targets, clock.clone(), CourierSettings::default(), note);
     let limits = ServerLimits {
         connections_max: config.server.connections_max as usize,
         drain: StdDuration::from_secs(u64::from(config.server.drain_s)),
         ..ServerLimits::default()
     };
-    Ok(Served { address, is_tls: acceptor.is_some(), stores, listener, acceptor, api, flow, sources, courier, spool, limits, reloader })
+    Ok(Served { address, is_tls: acceptor.is_some(), kit, listener, acceptor, api, flow, sources, courier, limits, reloader })
 }
 
 /// Off loopback nothing answers without a token: the first start there makes one and shows it once.
@@ -144,20 +147,57 @@ fn note(note: Note) {
 impl Served {
     /// Runs until `stop`, then drains: no push is taken any more, and what was taken becomes durable.
     pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-        let Self { stores, listener, acceptor, api, flow, sources, courier, spool, limits, .. } = self;
-        let tokens = tokio::spawn(watch_tokens(Arc::clone(&stores.catalog), stop.clone()));
+        let Self { kit, listener, acceptor, api, flow, sources, courier, limits, reloader, .. } = self;
+        let tokens = tokio::spawn(watch_tokens(Arc::clone(&kit.stores.catalog), stop.clone()));
+        let space = tokio::spawn(kit::watch_space(Arc::clone(&kit.space), stop.clone()));
         let server = tokio::spawn(server::serve(listener, acceptor, api.router(), limits, stop.clone()));
         let courier = tokio::spawn(courier.run(stop.clone()));
-        let flowed = flow.run(sources, stop).await;
+        let flowed = keep_flowing(&kit, &reloader, flow, sources, stop).await;
         if flowed.is_ok() {
-            drop(tokio::join!(server, courier, tokens));
+            drop(tokio::join!(server, courier, tokens, space));
         }
+        let Kit { stores, spool, .. } = kit;
         tokio::task::spawn_blocking(move || spool.close()).await?;
         let events = Arc::clone(&stores.events);
         tokio::task::spawn_blocking(move || events.settle()).await?;
         stores.catalog.close().await;
-        flowed?;
-        Ok(())
+        flowed
+    }
+}
+
+/// Runs the flow, and another one after it whenever it ended because the disk was full. Any other failure of the store is final: what is on the disk is
+/// settled by a restart.
+async fn keep_flowing(
+    kit: &Kit,
+    reloader: &Reloader,
+    mut flow: Flow,
+    mut sources: Vec<Box<dyn Source>>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    loop {
+        match flow.run(sources, stop.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if kit::is_no_room(&error) => {
+                tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "the disk is full: the store goes back to its last commit");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        (flow, sources) = loop {
+            if !kit.go_back(&mut stop).await {
+                // What was not durable is told to nobody, and comes again after the next start.
+                return Ok(());
+            }
+            let next = async { anyhow::Ok((kit.flow(&reloader.rules()).await?, kit.sources().await?)) };
+            match next.await {
+                Ok(next) => break next,
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "cannot go on yet");
+                    kit.note_unopened(&error);
+                }
+            }
+        };
+        reloader.follow(flow.swapper());
+        tracing::info!("the store takes in again");
     }
 }
 
@@ -177,6 +217,7 @@ async fn watch_tokens(catalog: Arc<Catalog>, mut stop: watch::Receiver<bool>) {
 struct State {
     door: Door,
     ledger: Arc<Ledger>,
+    space: Arc<Space>,
     sources: Vec<SourceSettings>,
     reloader: Arc<Reloader>,
     catalog: Arc<Catalog>,
@@ -203,6 +244,7 @@ impl Ingest for State {
 fn refusal(error: SpoolError) -> PushError {
     match error {
         SpoolError::Busy => PushError::Busy { retry_after_s: 1 },
+        SpoolError::NoRoom => PushError::Busy { retry_after_s: NO_ROOM_RETRY_S },
         SpoolError::Failed(error) => PushError::Unavailable(error.to_string()),
     }
 }
@@ -210,6 +252,9 @@ fn refusal(error: SpoolError) -> PushError {
 #[async_trait]
 impl Service for State {
     fn ready(&self) -> Result<(), String> {
+        if self.space.is_low() {
+            return Err("the disk is full: nothing is taken in until there is room".to_owned());
+        }
         self.door.failure().map_or(Ok(()), |why| Err(format!("the spool has failed: {why}")))
     }
 
@@ -227,7 +272,7 @@ impl Service for State {
 
     async fn metrics(&self) -> String {
         let view = Arc::clone(&self.view.borrow());
-        super::metrics::render(&self.ledger, &self.roster, &self.catalog, &view, self.reloader.counts()).await
+        super::metrics::render(&self.ledger, &self.roster, self.space.room(), &self.catalog, &view, self.reloader.counts()).await
     }
 
     fn rules(&self) -> Arc<Vec<Value>> {

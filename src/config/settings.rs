@@ -85,6 +85,10 @@ pub struct StoreSettings {
     /// Events become searchable and durable in the store at least this often, in seconds.
     #[schemars(range(min = 1, max = 3600))]
     pub flush_every_s: u32,
+    /// Bytes of the disk that stay free: below it nothing is taken in, and pushes are answered 503. Unset: a twentieth of the disk, at most 1 GiB.
+    #[schemars(range(max = 1_099_511_627_776_u64))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_reserve_bytes: Option<u64>,
 }
 
 /// `[log]`

@@ -32,6 +32,8 @@ pub enum Subject {
     SkewedClock(SourceId),
     /// What came too late, or had to go, could not all be judged from the store.
     LostRechecks,
+    /// The disk was too full to take anything in.
+    DiskFull,
     /// This source can not be read.
     Unreadable(SourceId),
     /// Records of this source came and have no outcome, or have more than one.
@@ -46,6 +48,7 @@ impl Subject {
             Self::ReusedAuditId(..) => "health:reused-audit-id",
             Self::SkewedClock(_) => "health:skewed-clock",
             Self::LostRechecks => "health:lost-rechecks",
+            Self::DiskFull => "health:disk-full",
             Self::Unreadable(_) => "health:unreadable-source",
             Self::Unaccounted(_) => "health:unaccounted-records",
         }
@@ -57,6 +60,7 @@ impl Subject {
             Self::ReusedAuditId(..) => ("An Audit-ID was used for different requests", Level::Medium),
             Self::SkewedClock(_) => ("The clocks of a source run ahead", Level::Medium),
             Self::LostRechecks => ("What came late could not all be judged from the store", Level::High),
+            Self::DiskFull => ("The disk was too full to take anything in", Level::High),
             Self::Unreadable(_) => ("A source can not be read", Level::High),
             Self::Unaccounted(_) => ("The ledger does not add up", Level::High),
         };
@@ -70,6 +74,7 @@ impl Subject {
             Self::ReusedAuditId(_, cluster) => format!("an Audit-ID was used for different requests in {cluster}: {count} times"),
             Self::SkewedClock(source) => format!("clocks of source {source} run ahead: {count} events count for their receipt"),
             Self::LostRechecks => format!("{count} groups could not be judged from the store: alerts may be missing"),
+            Self::DiskFull => format!("the disk was too full to take anything in: {count} times"),
             Self::Unreadable(source) => format!("source {source} can not be read: see what it says of itself"),
             Self::Unaccounted(source) => format!("{count} records of source {source} have no outcome, or more than one"),
         }
@@ -80,6 +85,7 @@ impl Subject {
             Self::StatePressure => Some("counts of groups that had to go can be too low"),
             Self::LostRechecks => Some("alerts of late events, and of groups that had to go, may be missing"),
             Self::Unreadable(_) => Some("what this source would have told is missing until it can be read"),
+            Self::DiskFull => Some("senders that do not wait may have given up"),
             Self::Unaccounted(_) => Some("records may be missing, or stored twice"),
             Self::ReusedAuditId(..) | Self::SkewedClock(_) => None,
         }
@@ -90,14 +96,16 @@ impl Subject {
             Self::SkewedClock(source) | Self::Unreadable(source) | Self::Unaccounted(source) => {
                 vec![(Arc::from("event.source"), Some(Arc::clone(&source.0)))]
             }
-            Self::StatePressure | Self::ReusedAuditId(..) | Self::LostRechecks => Vec::new(),
+            Self::StatePressure | Self::ReusedAuditId(..) | Self::LostRechecks | Self::DiskFull => Vec::new(),
         }
     }
 
     fn whose(&self) -> (TenantId, ClusterId) {
         match self {
             Self::ReusedAuditId(tenant, cluster) => (tenant.clone(), cluster.clone()),
-            Self::StatePressure | Self::SkewedClock(_) | Self::LostRechecks | Self::Unreadable(_) | Self::Unaccounted(_) => Default::default(),
+            Self::StatePressure | Self::SkewedClock(_) | Self::LostRechecks | Self::DiskFull | Self::Unreadable(_) | Self::Unaccounted(_) => {
+                Default::default()
+            }
         }
     }
 }

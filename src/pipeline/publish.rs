@@ -19,11 +19,13 @@ use super::recheck::{Answers, Rechecker};
 use super::roster::Roster;
 use super::turns::Turns;
 use super::view::View;
+use super::vitals::Outside;
 use super::work::{Batch, Worker};
 use crate::clock::Clock;
 use crate::model::{Alert, Change, Checkpoint, Duration, Envelope, Event, LedgerPage, Position};
 use crate::ports::{AlertStore, Commit, EventStore, LedgerStore, Source, SourceError, StoreError};
 use crate::store::Searcher;
+use crate::store::space::Space;
 
 /// How often time alone is looked at while nothing comes.
 const IDLE_EVERY: StdDuration = StdDuration::from_secs(10);
@@ -74,6 +76,7 @@ pub struct Flow {
     settings: FlowSettings,
     minutes: Option<Arc<dyn LedgerStore>>,
     roster: Arc<Roster>,
+    space: Option<Arc<Space>>,
     past: Option<Searcher>,
     rechecker: Option<Rechecker>,
     answers: Arc<Answers>,
@@ -117,6 +120,7 @@ impl Flow {
             settings,
             minutes: None,
             roster,
+            space: None,
             past: None,
             rechecker: None,
             answers: Arc::default(),
@@ -151,11 +155,32 @@ impl Flow {
         self
     }
 
+    /// Tells through this what the engine tells of itself.
+    #[must_use]
+    pub fn with_view(mut self, view: watch::Sender<Arc<View>>) -> Self {
+        self.view = view;
+        self
+    }
+
+    /// Takes nothing in while this disk is too full.
+    #[must_use]
+    pub fn with_space(mut self, space: Arc<Space>) -> Self {
+        self.space = Some(space);
+        self
+    }
+
     /// Judges what came too late, or had to go from memory, by what this finds.
     #[must_use]
     pub fn recheck_from(mut self, past: Searcher) -> Self {
         self.past = Some(past);
         self
+    }
+
+    /// Ids of rules that the engine does not run.
+    pub fn refused(&self) -> Vec<String> {
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        let (engine, rules) = (worker.engine(), worker.engine().rules());
+        engine.refused().iter().filter_map(|refused| Some(rules.rules.get(refused.rule)?.header.id.clone())).collect()
     }
 
     /// What the engine tells of itself, anew with every flush.
@@ -174,16 +199,31 @@ impl Flow {
         for source in sources {
             readers.spawn(read(source, Arc::clone(&self.roster), turns.way(), durable.subscribe(), stop.clone()));
         }
+        let pumped = self.pump(turns, &durable, stop).await;
+        drop(durable);
+        if let Err(error) = pumped {
+            // What they read is not durable: who reads it again must not meet them.
+            readers.shutdown().await;
+            return Err(error);
+        }
+        while let Some(ended) = readers.join_next().await {
+            ended??;
+        }
+        Ok(Summary { alerts_opened: self.publisher.opened() })
+    }
+
+    /// Takes in what comes until nothing does any more, and makes it durable.
+    async fn pump(&mut self, mut turns: Turns, durable: &watch::Sender<Checkpoint>, stop: watch::Receiver<bool>) -> Result<(), FlowError> {
         let mut due: Option<Instant> = None;
         loop {
             let wake = due.unwrap_or_else(|| Instant::now() + IDLE_EVERY);
             let next = tokio::select! {
                 biased;
                 Some(order) = self.orders.recv() => {
-                    self.obey(order, &durable).await?;
+                    self.obey(order, durable).await?;
                     continue;
                 }
-                next = tokio::time::timeout_at(wake, turns.next()) => next,
+                next = tokio::time::timeout_at(wake, next(self.space.as_deref(), &mut turns, stop.clone())) => next,
             };
             match next {
                 Ok(Some(envelope)) => {
@@ -201,14 +241,14 @@ impl Flow {
             }
             // Asked of the clock as well: a queue that is never empty lets no timeout come.
             if self.waiting >= self.settings.flush_events_max || due.is_some_and(|at| at <= Instant::now()) {
-                self.flush(&durable).await?;
+                self.flush(durable).await?;
                 self.recheck().await?;
                 self.advance().await?;
                 due = None;
             }
         }
         self.finish().await?;
-        self.flush(&durable).await?;
+        self.flush(durable).await?;
         if let Some(rechecker) = self.rechecker.take() {
             let left = self.on_worker(|worker| worker.rechecks(usize::MAX)).await?;
             rechecker.finish(left).await;
@@ -216,13 +256,9 @@ impl Flow {
             let answered = self.answers.take_done();
             self.is_dirty |= !answered.is_empty();
             self.on_worker(move |worker| worker.answered(&answered)).await?;
-            self.flush(&durable).await?;
+            self.flush(durable).await?;
         }
-        drop(durable);
-        while let Some(ended) = readers.join_next().await {
-            ended??;
-        }
-        Ok(Summary { alerts_opened: self.publisher.opened() })
+        Ok(())
     }
 
     /// From the first event that waits to its flush: longer where flushing is slow, so that it takes a fifth of the time at most.
@@ -354,9 +390,10 @@ impl Flow {
         let rechecks = self.answers.counts();
         self.roster.sample(now, &self.ledger.counts());
         let unreadable = self.roster.unreadable(now, UNREADABLE_AFTER);
+        let outside = Outside { failed: rechecks.1, unreadable, times_low: self.space.as_ref().map_or(0, |space| space.times_low()) };
         let work = move |worker: &mut Worker| {
             let mut findings = worker.advance(now);
-            findings.extend(worker.health(now, rechecks.1, &unreadable));
+            findings.extend(worker.health(now, &outside));
             (findings, worker.silences(now), worker.view())
         };
         let (findings, silences, view) = self.on_worker(work).await?;
@@ -381,4 +418,16 @@ impl Flow {
         let worker = Arc::clone(&self.worker);
         Ok(tokio::task::spawn_blocking(move || work(&mut worker.lock().unwrap_or_else(PoisonError::into_inner))).await?)
     }
+}
+
+/// The next envelope, once there is room on the disk for what comes of it. Who stops takes in what was read, with what is in reserve.
+async fn next(space: Option<&Space>, turns: &mut Turns, mut stop: watch::Receiver<bool>) -> Option<Envelope> {
+    if let Some(space) = space {
+        let mut low = space.watch_low();
+        tokio::select! {
+            _ = low.wait_for(|low| !*low) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+    turns.next().await
 }

@@ -13,8 +13,20 @@ struct Known {
     evicted: u64,
     lost: u64,
     skewed: BTreeMap<SourceId, u64>,
+    times_low: u64,
     unreadable: BTreeSet<SourceId>,
     unaccounted: BTreeMap<SourceId, u64>,
+}
+
+/// What the flow knows of what is around the worker.
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    /// Rechecks that were given up.
+    pub(super) failed: u64,
+    /// Sources that can not be read.
+    pub(super) unreadable: Vec<SourceId>,
+    /// How often the disk became too full to take anything in.
+    pub(super) times_low: u64,
 }
 
 /// Counts since the start, and what is new in them.
@@ -37,7 +49,10 @@ impl Vitals {
     }
 
     /// Looks at what sources can not be read, and at whether every record has an outcome.
-    pub(super) fn look_at_sources(&mut self, unreadable: &[SourceId], counts: &BTreeMap<SourceId, Counts>, now: Timestamp) {
+    pub(super) fn look_around(&mut self, outside: &Outside, counts: &BTreeMap<SourceId, Counts>, now: Timestamp) {
+        let unreadable = &outside.unreadable;
+        let times_low = outside.times_low.saturating_sub(std::mem::replace(&mut self.known.times_low, outside.times_low));
+        self.health.note(Subject::DiskFull, times_low, &[], now);
         for source in unreadable.iter().filter(|source| !self.known.unreadable.contains(source)) {
             self.health.note(Subject::Unreadable(source.clone()), 1, &[], now);
         }

@@ -16,7 +16,7 @@ use super::hearing::Hearing;
 use super::ledger::{Ledger, Outcome};
 use super::recheck::Job;
 use super::view::{self, View};
-use super::vitals::Vitals;
+use super::vitals::{Outside, Vitals};
 use crate::decode::{DecodeLimits, Decoded, Decoder, Stream, emitter_of_path};
 use crate::dedupe::{IDS_PER_GENERATION_MAX, Novelty, Seen};
 use crate::detect::engine::Engine;
@@ -389,14 +389,13 @@ impl Worker {
         findings
     }
 
-    /// Alerts of this program's own condition that have changed by now. `failed` is how many rechecks were given up.
-    /// `unreadable` are sources that can not be read. To be asked while nothing is in flight.
-    pub(super) fn health(&mut self, now: Timestamp, failed: u64, unreadable: &[SourceId]) -> Vec<Finding> {
+    /// Alerts of this program's own condition that have changed by now. To be asked while nothing is in flight.
+    pub(super) fn health(&mut self, now: Timestamp, outside: &Outside) -> Vec<Finding> {
         if !self.settings.tells_health {
             return Vec::new();
         }
-        self.vitals.look_at_sources(unreadable, &self.ledger.counts(), now);
-        self.vitals.take(&self.engine.stats(), self.hearing.skews(), failed, now)
+        self.vitals.look_around(outside, &self.ledger.counts(), now);
+        self.vitals.take(&self.engine.stats(), self.hearing.skews(), outside.failed, now)
     }
 
     /// Takes out up to so many rechecks, with what it takes to answer them.

@@ -194,6 +194,7 @@ fn a_payload_past_the_limit_is_refused() {
 #[derive(Debug, Clone)]
 enum Act {
     Append(Vec<Vec<u8>>),
+    TakeBack(Vec<Vec<u8>>),
     Reopen,
     /// Bytes of an unfinished write at the end, and a new start.
     Tear(Vec<u8>),
@@ -203,6 +204,7 @@ enum Act {
 fn any_act() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..5).prop_map(Act::Append),
+        2 => proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..5).prop_map(Act::TakeBack),
         1 => Just(Act::Reopen),
         1 => proptest::collection::vec(any::<u8>(), 0..60).prop_map(Act::Tear),
         1 => (0..40_u64).prop_map(Act::Delete),
@@ -222,6 +224,15 @@ proptest! {
                 Act::Append(payloads) => {
                     append(&mut appender, &payloads).unwrap();
                     model.extend(payloads);
+                }
+                Act::TakeBack(payloads) => {
+                    for payload in &payloads {
+                        appender.append(&pack(payload)).unwrap();
+                    }
+                    appender.take_back().unwrap();
+                    // What a change of files had synced stays.
+                    let kept = usize::try_from(appender.next_seq).unwrap() - model.len();
+                    model.extend(payloads.into_iter().take(kept));
                 }
                 Act::Reopen => (appender, _) = Appender::open(dir.path(), &small(), 0).unwrap(),
                 Act::Tear(bytes) => {

@@ -20,6 +20,9 @@ pub enum AppendError {
     /// Too many wait already: try again later.
     #[error("cannot append to the log: it is busy")]
     Busy,
+    /// The disk is full. What was begun is taken back: nothing of it stays, and an append may go well once there is room.
+    #[error("cannot append to the log: there is no room on the disk")]
+    Full,
     /// Never to be taken.
     #[error("cannot append to the log: {0}")]
     Refused(String),
@@ -143,11 +146,14 @@ impl Group {
         while let Ok(job) = self.from.recv() {
             let jobs = self.gather(job, synced_at);
             synced_at = Some(Instant::now());
-            if let Err(error) = self.write(jobs) {
-                *self.why_poisoned.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-                // Dropping the receiver drops what waits: each caller learns that the log is poisoned.
-                return;
+            let Err(error) = self.write(jobs) else { continue };
+            if is_no_room(&error) && self.appender.take_back().is_ok() {
+                tracing::warn!(dir = %self.appender.dir.display(), "cannot append to the log: there is no room on the disk");
+                continue;
             }
+            *self.why_poisoned.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            // Dropping the receiver drops what waits: each caller learns that the log is poisoned.
+            return;
         }
     }
 
@@ -168,15 +174,19 @@ impl Group {
 
     /// Writes and syncs; only then tells anybody.
     fn write(&mut self, jobs: Vec<Job>) -> io::Result<()> {
-        let mut written = 0;
         let mut told = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            told.push((job.done, self.appender.next_seq));
-            for frame in job.frames {
-                written += self.appender.append(&frame)?;
+        let written = match self.try_write(jobs, &mut told) {
+            Ok(written) => written,
+            Err(error) => {
+                if is_no_room(&error) {
+                    for (done, _) in told {
+                        // A caller that gave up waiting needs no answer.
+                        let _ = done.send(Err(AppendError::Full));
+                    }
+                }
+                return Err(error);
             }
-        }
-        self.appender.sync()?;
+        };
         self.bytes.fetch_add(written, Ordering::Relaxed);
         self.durable.send_replace(self.appender.next_seq);
         for (done, first) in told {
@@ -185,15 +195,41 @@ impl Group {
         }
         Ok(())
     }
+
+    /// Writes and syncs; returns the bytes. Everybody who waits is in `told`, whatever comes of it.
+    fn try_write(&mut self, jobs: Vec<Job>, told: &mut Vec<(oneshot::Sender<Result<u64, AppendError>>, u64)>) -> io::Result<u64> {
+        let mut outcome = Ok(0);
+        for job in jobs {
+            told.push((job.done, self.appender.next_seq));
+            for frame in job.frames {
+                if let Ok(written) = &mut outcome {
+                    match self.appender.append(&frame) {
+                        Ok(bytes) => *written += bytes,
+                        Err(error) => outcome = Err(error),
+                    }
+                }
+            }
+        }
+        let written = outcome?;
+        self.appender.sync()?;
+        Ok(written)
+    }
 }
 
-/// Writes frames one after the other. Any error is final.
+/// Whether more room is all that was missing.
+fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// Writes frames one after the other. Any error is final, but for want of room: then what is not durable can be taken back.
 pub(super) struct Appender {
     dir: PathBuf,
     file: File,
     header: FileHeader,
     file_bytes: u64,
     pub(super) next_seq: u64,
+    /// Length of the file, and the number of the next frame, as of the last sync.
+    synced: (u64, u64),
     segment_bytes_max: u64,
     buffer: Vec<u8>,
     #[cfg(test)]
@@ -230,6 +266,7 @@ impl Appender {
             header,
             file_bytes,
             next_seq,
+            synced: (file_bytes, next_seq),
             segment_bytes_max: options.segment_bytes_max,
             buffer: Vec::new(),
             #[cfg(test)]
@@ -261,14 +298,31 @@ impl Appender {
     fn rotate(&mut self) -> io::Result<()> {
         self.sync()?;
         self.step()?;
-        (self.file, self.header) = create(&self.dir, self.next_seq)?;
+        (self.file, self.header) = create(&self.dir, self.next_seq).inspect_err(|_| {
+            // The name is to be free for the next try. Where it is not, that try fails.
+            let _ = fs::remove_file(path_of(&self.dir, self.next_seq));
+        })?;
         self.file_bytes = FILE_HEADER_BYTES as u64;
+        self.synced = (self.file_bytes, self.next_seq);
+        Ok(())
+    }
+
+    /// Cuts off what was written since the last sync, so that writing can go on there: a page that could not be written back is not to be trusted, and
+    /// no frame in it was ever confirmed.
+    pub(super) fn take_back(&mut self) -> io::Result<()> {
+        let (bytes, _) = self.synced;
+        self.file.set_len(bytes)?;
+        io::Seek::seek(&mut self.file, io::SeekFrom::Start(bytes))?;
+        self.file.sync_all()?;
+        (self.file_bytes, self.next_seq) = self.synced;
         Ok(())
     }
 
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.step()?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        self.synced = (self.file_bytes, self.next_seq);
+        Ok(())
     }
 
     /// Where tests make a call to the disk fail.

@@ -58,6 +58,9 @@ pub enum SpoolError {
     /// Come back later: the store is behind, or too many wait.
     #[error("the spool is full or busy")]
     Busy,
+    /// Come back later: there is no room on the disk.
+    #[error("there is no room on the disk")]
+    NoRoom,
     #[error("cannot write to the spool")]
     Failed(#[source] AppendError),
 }
@@ -93,6 +96,7 @@ impl Spool {
         match self.writer.append(frames).await {
             Ok(_) => Ok(()),
             Err(AppendError::Busy) => Err(SpoolError::Busy),
+            Err(AppendError::Full) => Err(SpoolError::NoRoom),
             Err(error) => Err(SpoolError::Failed(error)),
         }
     }

@@ -99,37 +99,29 @@ impl EventLog {
         let lock = lock(path)?;
         check_format(path, true)?;
         sync_dir(path)?;
-        let found = list(&parts_dir)?;
-        let parts: Arc<Parts> = Arc::new(ArcSwap::from_pointee(Vec::new()));
-        let (mut views, mut checkpoint, mut epoch, mut mark, mut ledger) = (Vec::new(), Checkpoint::default(), 0, None, LedgerPage::default());
-        let (next_seq, newest_dir) = found.last().map_or((1, None), |(seq, dir)| (seq + 1, Some(dir.clone())));
-        for (seq, dir) in found {
-            sweep(&dir)?;
-            // A part without its list of segments was being made when the process ended: nothing was committed to it.
-            if !dir.join("meta.json").exists() {
-                std::fs::remove_dir_all(&dir).map_err(|error| io_error("remove", &dir, error))?;
-                continue;
-            }
-            let (view, payload) = match PartView::open(&dir, seq)? {
-                (view, payload) if view.is_sealed() => (view, payload),
-                _ => {
-                    let (part, payload) = ActivePart::recover(&dir, seq)?;
-                    (part.seal()?, payload)
-                }
-            };
-            if payload.epoch >= epoch {
-                epoch = payload.epoch;
-                checkpoint = payload.checkpoint;
-                mark = payload.journal;
-                ledger = payload.ledger;
-            }
-            views.push(Arc::new(view));
-        }
-        parts.store(Arc::new(views));
-        let (active, unflushed, counts, failed) = (None, HashSet::new(), AppendCounts::default(), None);
-        let writer = Mutex::new(Writer { settings, active, unflushed, checkpoint, ledger, mark, epoch, next_seq, newest_dir, counts, failed });
-        let journal = Journal::open(path, mark)?;
+        let recovered = Recovered::read(&parts_dir)?;
+        let parts: Arc<Parts> = Arc::new(ArcSwap::from_pointee(recovered.views));
+        let journal = Journal::open(path, recovered.state.mark)?;
+        let writer = Mutex::new(Writer::new(settings, recovered.state));
         Ok(Self { parts, restore, clock, writer, journal, sealing: Mutex::default(), _lock: lock })
+    }
+
+    /// Goes back to the last commit, after something failed: what was appended since is gone, and comes again from its sources. Searches go on meanwhile.
+    /// Does blocking IO.
+    ///
+    /// # Errors
+    /// When the parts can not be read or closed for good: the log stays as it is, and takes nothing in.
+    pub fn go_back(&self) -> Result<(), StoreError> {
+        self.settle();
+        let mut guard = self.writer();
+        // Its writer holds the part's lock.
+        guard.active = None;
+        let settings = guard.settings.clone();
+        let recovered = Recovered::read(&settings.path.join("parts"))?;
+        self.journal.go_back(recovered.state.mark);
+        *guard = Writer::new(settings, recovered.state);
+        self.parts.store(Arc::new(recovered.views));
+        Ok(())
     }
 
     /// A searcher over what is committed now, beside a process that writes. Sees no later commit. Does blocking IO.
@@ -291,7 +283,61 @@ fn publish(parts: &Parts, view: Arc<PartView>) {
     });
 }
 
+/// What a start finds, and a return to the last commit.
+struct Recovered {
+    views: Vec<Arc<PartView>>,
+    state: State,
+}
+
+/// What the last commit says.
+#[derive(Default)]
+struct State {
+    checkpoint: Checkpoint,
+    ledger: LedgerPage,
+    mark: Option<Mark>,
+    epoch: u64,
+    next_seq: u64,
+    newest_dir: Option<PathBuf>,
+}
+
+impl Recovered {
+    /// Brings every part back to its last commit, and closes the one that was being written.
+    fn read(parts_dir: &Path) -> Result<Self, StoreError> {
+        let found = list(parts_dir)?;
+        let (next_seq, newest_dir) = found.last().map_or((1, None), |(seq, dir)| (seq + 1, Some(dir.clone())));
+        let mut state = State { next_seq, newest_dir, ..State::default() };
+        let mut views = Vec::new();
+        for (seq, dir) in found {
+            sweep(&dir)?;
+            // A part without its list of segments was being made when the process ended: nothing was committed to it.
+            if !dir.join("meta.json").exists() {
+                std::fs::remove_dir_all(&dir).map_err(|error| io_error("remove", &dir, error))?;
+                continue;
+            }
+            let (view, payload) = match PartView::open(&dir, seq)? {
+                (view, payload) if view.is_sealed() => (view, payload),
+                _ => {
+                    let (part, payload) = ActivePart::recover(&dir, seq)?;
+                    (part.seal()?, payload)
+                }
+            };
+            if payload.epoch >= state.epoch {
+                (state.epoch, state.checkpoint) = (payload.epoch, payload.checkpoint);
+                (state.mark, state.ledger) = (payload.journal, payload.ledger);
+            }
+            views.push(Arc::new(view));
+        }
+        Ok(Self { views, state })
+    }
+}
+
 impl Writer {
+    fn new(settings: LogSettings, state: State) -> Self {
+        let State { checkpoint, ledger, mark, epoch, next_seq, newest_dir } = state;
+        let (active, unflushed, counts, failed) = (None, HashSet::new(), AppendCounts::default(), None);
+        Self { settings, active, unflushed, checkpoint, ledger, mark, epoch, next_seq, newest_dir, counts, failed }
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         match &self.failed {
             Some(why) => Err(StoreError::Io {

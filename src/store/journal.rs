@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{JournalPiece, Timestamp};
 use crate::ports::StoreError;
-use crate::segment::{self, Options, Packed, Reader, Writer};
+use crate::segment::{self, AppendError, Options, Packed, Reader, Writer};
 
 use super::manifest::io_error;
 
@@ -66,6 +66,12 @@ impl Journal {
         *self.mark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As after a start from a commit that names these frames: the next piece is to be a whole one.
+    pub(super) fn go_back(&self, mark: Option<Mark>) {
+        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = mark;
+        self.has_old.store(false, Ordering::Relaxed);
+    }
+
     /// Events are stored that no piece tells of.
     pub(super) fn forget(&self) {
         *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -84,7 +90,11 @@ impl Journal {
         let pack = |(flags, bytes): (u32, &[u8])| Packed::new(now, flags, bytes);
         let packed: Result<Vec<Packed>, _> = super::event_log::off_runtime(|| frames.into_iter().map(pack).collect());
         let packed = packed.map_err(|error| io_error("write", &self.dir, error))?;
-        let first = self.writer.append(packed).await.map_err(|error| io_error("write", &self.dir, std::io::Error::other(error)))?;
+        let failed = |error| match error {
+            AppendError::Full => std::io::ErrorKind::StorageFull.into(),
+            error => std::io::Error::other(error),
+        };
+        let first = self.writer.append(packed).await.map_err(|error| io_error("write", &self.dir, failed(error)))?;
         let upto = first + count as u64;
         let mut mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
         *mark = match *mark {

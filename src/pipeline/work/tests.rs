@@ -206,6 +206,7 @@ fn a_death_that_has_nothing_to_do_with_an_event_condemns_none() {
 fn the_services_own_condition_is_alerts_of_its_own() {
     let at = |second: i64| Timestamp::from_seconds(second);
     let (mut worker, ledger) = worker(Duration::seconds(0));
+    let outside = |failed, unreadable: &[SourceId], times_low| Outside { failed, unreadable: unreadable.to_vec(), times_low };
     let show = |findings: Vec<Finding>| findings.iter().map(|finding| format!("{} x{}", finding.rule.id, finding.count)).collect::<Vec<_>>();
     let speak = |worker: &mut Worker, number: i64, second: i64| {
         let record = format!(
@@ -218,17 +219,18 @@ fn the_services_own_condition_is_alerts_of_its_own() {
         ledger.end(&SourceId::from("s"), Outcome::Event(events[0].kind), 1);
     };
     speak(&mut worker, 0, 0);
-    assert!(worker.health(at(10), 0, &[]).is_empty());
+    assert!(worker.health(at(10), &outside(0, &[], 0)).is_empty());
     speak(&mut worker, 1, 1);
-    assert_eq!(show(worker.health(at(10), 0, &[])), ["health:reused-audit-id x1"]);
+    assert_eq!(show(worker.health(at(10), &outside(0, &[], 0))), ["health:reused-audit-id x1"]);
     speak(&mut worker, 2, 5_000);
-    assert_eq!(show(worker.health(at(10), 2, &[])), ["health:reused-audit-id x2", "health:skewed-clock x1", "health:lost-rechecks x2"]);
-    assert!(worker.health(at(20), 2, &[]).is_empty());
-    assert_eq!(show(worker.health(at(30), 3, &[])), ["health:lost-rechecks x3"]);
+    assert_eq!(show(worker.health(at(10), &outside(2, &[], 0))), ["health:reused-audit-id x2", "health:skewed-clock x1", "health:lost-rechecks x2"]);
+    assert!(worker.health(at(20), &outside(2, &[], 0)).is_empty());
+    assert_eq!(show(worker.health(at(30), &outside(3, &[], 0))), ["health:lost-rechecks x3"]);
     let down = [SourceId::from("s")];
-    assert_eq!(show(worker.health(at(40), 3, &down)), ["health:unreadable-source x1"]);
-    assert!(worker.health(at(50), 3, &down).is_empty(), "it is said once");
+    assert_eq!(show(worker.health(at(40), &outside(3, &down, 0))), ["health:unreadable-source x1"]);
+    assert!(worker.health(at(50), &outside(3, &down, 0)).is_empty(), "it is said once");
+    assert_eq!(show(worker.health(at(55), &outside(3, &down, 1))), ["health:disk-full x1"]);
     ledger.receive(&SourceId::from("s"), 0, 2);
-    assert_eq!(show(worker.health(at(60), 3, &[])), ["health:unaccounted-records x2"]);
-    assert!(worker.health(at(70), 3, &[]).is_empty());
+    assert_eq!(show(worker.health(at(60), &outside(3, &[], 1))), ["health:unaccounted-records x2"]);
+    assert!(worker.health(at(70), &outside(3, &[], 1)).is_empty());
 }
