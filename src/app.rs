@@ -12,6 +12,7 @@ pub mod rules;
 pub mod serve;
 mod shown;
 mod sources;
+pub mod verify;
 pub mod windows;
 
 pub use ingest::{Ingested, ingest};

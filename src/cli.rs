@@ -13,6 +13,7 @@ mod search;
 mod serve;
 mod service;
 mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -88,6 +89,7 @@ pub fn run() -> ExitCode {
         Command::Rules(args) => rules::run(&args, &screen),
         Command::Config(args) => config::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Completions { shell } => man::completions(shell),
         Command::Man { to } => man::pages(to.as_deref()),
     };

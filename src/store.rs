@@ -20,6 +20,7 @@ pub mod search;
 pub mod space;
 mod term;
 pub mod tokens;
+pub mod verify;
 
 pub use event_log::{AppendCounts, EventLog, LogSettings};
 pub use journal::JournalPieces;

@@ -43,6 +43,8 @@ pub(super) enum Command {
     Config(ConfigArgs),
     /// Make, list and revoke API tokens.
     Token(TokenArgs),
+    /// Whether everything that came is accounted for, and the store is what it was. Works beside a running service.
+    Verify(VerifyArgs),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -252,6 +254,17 @@ pub(super) enum ConfigCommand {
     },
     /// The JSON Schema of the file.
     Schema,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 0: everything adds up; 1: something does not, and is named.")]
+pub(super) struct VerifyArgs {
+    /// The configuration file, which says where the store is.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How the report is printed.
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Format,
 }
 
 #[derive(Debug, Args)]

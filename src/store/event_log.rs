@@ -126,13 +126,9 @@ impl EventLog {
 
     /// A searcher over what is committed now, beside a process that writes. Sees no later commit. Does blocking IO.
     pub fn open_read_only(path: &Path, restore: Arc<dyn Restore>) -> Result<Searcher, StoreError> {
-        check_format(path, false)?;
-        let parts_dir = path.join("parts");
         let mut views = Vec::new();
-        for (seq, dir) in list(&parts_dir)? {
-            if dir.join("meta.json").exists() {
-                views.push(Arc::new(PartView::open(&dir, seq)?.0));
-            }
+        for (seq, dir) in parts_of(path)? {
+            views.push(Arc::new(PartView::open(&dir, seq)?.0));
         }
         Ok(Searcher::new(Arc::new(ArcSwap::from_pointee(views)), restore))
     }
@@ -398,6 +394,13 @@ fn check_format(path: &Path, may_make: bool) -> Result<(), StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => write_durably(&name, format!("{FORMAT_VERSION}\n").as_bytes()),
         Err(error) => Err(io_error("read", &name, error)),
     }
+}
+
+/// The parts of a store that have anything committed, by number.
+pub(super) fn parts_of(store: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+    check_format(store, false)?;
+    let found = list(&store.join("parts"))?;
+    Ok(found.into_iter().filter(|(_, dir)| dir.join("meta.json").exists()).collect())
 }
 
 /// The parts by number.

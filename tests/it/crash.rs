@@ -55,7 +55,28 @@ fn a_batch_that_was_confirmed_survives_the_kill_and_is_found_once() {
             let all = format!("{}/api/v1/events/search?limit=0", service.url);
             until(&client, &all, |answer| answer["total"]["value"] == 400 * (round + 1)).await;
             adds_up(&client, &service, 400 * (round as u64 + 1), 400 * (round as u64 / 2 + 1)).await;
+            let (code, said) = verify(dir.path());
+            assert_eq!((code, said["records"].as_u64()), (0, Some(400 * (round as u64 + 1))), "beside the running service: {said}");
             service.kill();
         }
     });
+    let (code, said) = verify(dir.path());
+    assert_eq!((code, said["problems_total"].as_u64()), (0, Some(0)), "{said}");
+    // One byte of one block, in the middle of it.
+    let part = std::fs::read_dir(data.join("parts")).unwrap().next().unwrap().unwrap().path();
+    let blocks = part.join("raw.blk");
+    let mut bytes = std::fs::read(&blocks).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&blocks, bytes).unwrap();
+    let (code, said) = verify(dir.path());
+    assert_eq!(code, 1, "{said}");
+    assert!(said["problems"].to_string().contains("the checksum is wrong") && said["problems"].to_string().contains("raw.blk"), "{said}");
+}
+
+/// The exit code and the report of `bartizan verify`.
+fn verify(dir: &std::path::Path) -> (i32, serde_json::Value) {
+    let config = dir.join("data.toml");
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan")).args(["verify", "--output", "json", "-c"]).arg(config).output().unwrap();
+    (done.status.code().unwrap(), serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr))))
 }
