@@ -107,6 +107,8 @@ pub trait Ingest: Send + Sync {
     fn admit(&self) -> Result<(), PushError>;
     /// A push of this source was answered with an error: it is counted, and nothing of it was taken.
     fn refuse(&self, source: Option<SourceId>);
+    /// A push came without valid credentials.
+    fn turn_away(&self);
     /// Takes a body in; once this returns it is durable.
     async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError>;
 }

@@ -29,13 +29,34 @@ impl Caller {
 /// Lets a request through to its route, or answers in its place.
 pub(super) async fn guard(State(api): State<Api>, path: MatchedPath, mut request: Request, next: Next) -> Response {
     let route = route(request.method(), path.as_str());
-    let admitted = admit(&api, route, &request).and_then(|caller| too_large(&api, route, &request).map_or(Ok(caller), Err));
+    let admitted = admit(&api, route, &request).inspect_err(|_| turned_away(&api, route));
+    let admitted = admitted.and_then(|caller| match too_large(&api, route, &request) {
+        Some(problem) => {
+            refused(&api, route, &caller);
+            Err(problem)
+        }
+        None => Ok(caller),
+    });
     match admitted {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(problem) => route.map_or(Dialect::Own, |route| route.dialect).refused(problem, request.headers(), api.now_ms()),
+    }
+}
+
+/// A push of nobody known is lost unless its sender is set up anew: it is counted, and told of.
+fn turned_away(api: &Api, route: Option<&Route>) {
+    if route.is_some_and(|route| route.kinds.is_some()) {
+        api.ingest.turn_away();
+    }
+}
+
+/// A push that is refused before any of it is read.
+fn refused(api: &Api, route: Option<&Route>, caller: &Caller) {
+    if route.is_some_and(|route| route.kinds.is_some()) {
+        api.ingest.refuse(caller.0.as_ref().and_then(|principal| principal.source.clone()));
     }
 }
 

@@ -30,6 +30,8 @@ impl Ingest for Nothing {
 
     fn refuse(&self, _: Option<crate::model::SourceId>) {}
 
+    fn turn_away(&self) {}
+
     async fn push(&self, body: Held, _: Sender) -> Result<Receipt, PushError> {
         Ok(Receipt { accepted: body.as_ref().len() as u64, rejected: 0 })
     }

@@ -108,6 +108,8 @@ pub(super) async fn render(ledger: &Ledger, roster: &Roster, room: Room, catalog
     for (source, counts) in &counts {
         let _ = writeln!(to, "bartizan_upstream_lost_total{{source=\"{}\"}} {}", escape(&source.0), counts.upstream_lost);
     }
+    to.push_str("# TYPE bartizan_pushes_turned_away counter\n# HELP bartizan_pushes_turned_away Pushes without valid credentials.\n");
+    let _ = writeln!(to, "bartizan_pushes_turned_away_total {}", ledger.turned_away());
     sources(roster, view, &mut to);
     to.push_str("# TYPE bartizan_disk_free_bytes gauge\n# UNIT bartizan_disk_free_bytes bytes\n# HELP bartizan_disk_free_bytes Room on the disk of the store.\n");
     let _ = writeln!(to, "bartizan_disk_free_bytes {}", room.free_bytes);

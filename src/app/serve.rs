@@ -235,6 +235,10 @@ impl Ingest for State {
         self.door.refuse(source);
     }
 
+    fn turn_away(&self) {
+        self.ledger.turn_away();
+    }
+
     async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError> {
         let taken = self.door.push(body, sender).await.map_err(refusal)?;
         Ok(Receipt { accepted: taken.accepted, rejected: taken.rejected })

@@ -34,6 +34,8 @@ pub enum Subject {
     LostRechecks,
     /// The disk was too full to take anything in.
     DiskFull,
+    /// Pushes came without valid credentials.
+    TurnedAway,
     /// This source can not be read.
     Unreadable(SourceId),
     /// Records of this source came and have no outcome, or have more than one.
@@ -49,6 +51,7 @@ impl Subject {
             Self::SkewedClock(_) => "health:skewed-clock",
             Self::LostRechecks => "health:lost-rechecks",
             Self::DiskFull => "health:disk-full",
+            Self::TurnedAway => "health:turned-away",
             Self::Unreadable(_) => "health:unreadable-source",
             Self::Unaccounted(_) => "health:unaccounted-records",
         }
@@ -61,6 +64,7 @@ impl Subject {
             Self::SkewedClock(_) => ("The clocks of a source run ahead", Level::Medium),
             Self::LostRechecks => ("What came late could not all be judged from the store", Level::High),
             Self::DiskFull => ("The disk was too full to take anything in", Level::High),
+            Self::TurnedAway => ("Pushes came without valid credentials", Level::Medium),
             Self::Unreadable(_) => ("A source can not be read", Level::High),
             Self::Unaccounted(_) => ("The ledger does not add up", Level::High),
         };
@@ -75,6 +79,7 @@ impl Subject {
             Self::SkewedClock(source) => format!("clocks of source {source} run ahead: {count} events count for their receipt"),
             Self::LostRechecks => format!("{count} groups could not be judged from the store: alerts may be missing"),
             Self::DiskFull => format!("the disk was too full to take anything in: {count} times"),
+            Self::TurnedAway => format!("{count} pushes came without valid credentials: what they carried is lost, or somebody tries to get in"),
             Self::Unreadable(source) => format!("source {source} can not be read: see what it says of itself"),
             Self::Unaccounted(source) => format!("{count} records of source {source} have no outcome, or more than one"),
         }
@@ -87,7 +92,7 @@ impl Subject {
             Self::Unreadable(_) => Some("what this source would have told is missing until it can be read"),
             Self::DiskFull => Some("senders that do not wait may have given up"),
             Self::Unaccounted(_) => Some("records may be missing, or stored twice"),
-            Self::ReusedAuditId(..) | Self::SkewedClock(_) => None,
+            Self::ReusedAuditId(..) | Self::SkewedClock(_) | Self::TurnedAway => None,
         }
     }
 
@@ -96,16 +101,20 @@ impl Subject {
             Self::SkewedClock(source) | Self::Unreadable(source) | Self::Unaccounted(source) => {
                 vec![(Arc::from("event.source"), Some(Arc::clone(&source.0)))]
             }
-            Self::StatePressure | Self::ReusedAuditId(..) | Self::LostRechecks | Self::DiskFull => Vec::new(),
+            Self::StatePressure | Self::ReusedAuditId(..) | Self::LostRechecks | Self::DiskFull | Self::TurnedAway => Vec::new(),
         }
     }
 
     fn whose(&self) -> (TenantId, ClusterId) {
         match self {
             Self::ReusedAuditId(tenant, cluster) => (tenant.clone(), cluster.clone()),
-            Self::StatePressure | Self::SkewedClock(_) | Self::LostRechecks | Self::DiskFull | Self::Unreadable(_) | Self::Unaccounted(_) => {
-                Default::default()
-            }
+            Self::StatePressure
+            | Self::SkewedClock(_)
+            | Self::LostRechecks
+            | Self::DiskFull
+            | Self::TurnedAway
+            | Self::Unreadable(_)
+            | Self::Unaccounted(_) => Default::default(),
         }
     }
 }

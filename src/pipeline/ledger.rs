@@ -60,12 +60,13 @@ pub struct Ledger {
     /// Names of the drop rules.
     drops: Vec<Arc<str>>,
     book: Mutex<Book>,
+    turned_away: AtomicU64,
 }
 
 impl Ledger {
     /// With drop rules of these names.
     pub fn new(drops: Vec<Arc<str>>) -> Self {
-        Self { rows: DashMap::new(), drops, book: Mutex::default() }
+        Self { rows: DashMap::new(), drops, book: Mutex::default(), turned_away: AtomicU64::new(0) }
     }
 
     /// Goes on from what the last checkpoint carries. What was counted since it is forgotten, since it comes again; refusals are not, since they do not.
@@ -102,6 +103,16 @@ impl Ledger {
         if requests > 0 {
             self.row(source).refused.fetch_add(requests, Ordering::Relaxed);
         }
+    }
+
+    /// A push came without valid credentials. It belongs to no source.
+    pub fn turn_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Pushes without valid credentials since the start.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
     }
 
     /// So many records are known to be lost before they came here.

@@ -390,7 +390,12 @@ impl Flow {
         let rechecks = self.answers.counts();
         self.roster.sample(now, &self.ledger.counts());
         let unreadable = self.roster.unreadable(now, UNREADABLE_AFTER);
-        let outside = Outside { failed: rechecks.1, unreadable, times_low: self.space.as_ref().map_or(0, |space| space.times_low()) };
+        let outside = Outside {
+            failed: rechecks.1,
+            unreadable,
+            times_low: self.space.as_ref().map_or(0, |space| space.times_low()),
+            turned_away: self.ledger.turned_away(),
+        };
         let work = move |worker: &mut Worker| {
             let mut findings = worker.advance(now);
             findings.extend(worker.health(now, &outside));

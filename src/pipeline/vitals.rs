@@ -14,6 +14,7 @@ struct Known {
     lost: u64,
     skewed: BTreeMap<SourceId, u64>,
     times_low: u64,
+    turned_away: u64,
     unreadable: BTreeSet<SourceId>,
     unaccounted: BTreeMap<SourceId, u64>,
 }
@@ -27,6 +28,8 @@ pub(super) struct Outside {
     pub(super) unreadable: Vec<SourceId>,
     /// How often the disk became too full to take anything in.
     pub(super) times_low: u64,
+    /// Pushes without valid credentials.
+    pub(super) turned_away: u64,
 }
 
 /// Counts since the start, and what is new in them.
@@ -53,6 +56,8 @@ impl Vitals {
         let unreadable = &outside.unreadable;
         let times_low = outside.times_low.saturating_sub(std::mem::replace(&mut self.known.times_low, outside.times_low));
         self.health.note(Subject::DiskFull, times_low, &[], now);
+        let turned_away = outside.turned_away.saturating_sub(std::mem::replace(&mut self.known.turned_away, outside.turned_away));
+        self.health.note(Subject::TurnedAway, turned_away, &[], now);
         for source in unreadable.iter().filter(|source| !self.known.unreadable.contains(source)) {
             self.health.note(Subject::Unreadable(source.clone()), 1, &[], now);
         }

@@ -20,6 +20,7 @@ struct Remembering {
     is_full: AtomicBool,
     senders: Mutex<Vec<Sender>>,
     refused: AtomicU64,
+    turned_away: AtomicU64,
 }
 
 #[async_trait]
@@ -30,6 +31,10 @@ impl Ingest for Remembering {
 
     fn refuse(&self, _: Option<crate::model::SourceId>) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn turn_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn push(&self, body: Held, sender: Sender) -> Result<Receipt, PushError> {
@@ -82,7 +87,14 @@ async fn what_there_is_no_room_for_is_refused_unread() {
     assert_eq!(running.await.unwrap().unwrap().status().as_u16(), 200);
     assert!(fixture.api.room.is_free(150), "the room of a body is free again");
     ingest.is_full.store(true, Ordering::Relaxed);
-    assert_eq!(answer(&fixture, unread("/ingest/auto", None)).await, (503, problem, Some("7".to_owned())));
+    assert_eq!(answer(&fixture, unread("/ingest/auto", None)).await, (503, problem.clone(), Some("7".to_owned())));
+    assert_eq!(ingest.refused.load(Ordering::Relaxed), 3, "each is counted: too long, no room, not taken");
+    // From here on tokens count.
+    let new = NewToken { name: "a".to_owned(), scope: Scope::Ingest, cluster: None, source: None, expires: None };
+    fixture.api.catalog.tokens().create(new).await.unwrap();
+    assert_eq!(answer(&fixture, unread("/ingest/auto", None)).await, (401, problem.clone(), None));
+    assert_eq!(answer(&fixture, unread("/api/v1/events/search", None)).await, (401, problem, None));
+    assert_eq!((ingest.refused.load(Ordering::Relaxed), ingest.turned_away.load(Ordering::Relaxed)), (3, 1), "of pushes alone");
 }
 
 #[tokio::test]

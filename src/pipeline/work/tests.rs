@@ -206,7 +206,7 @@ fn a_death_that_has_nothing_to_do_with_an_event_condemns_none() {
 fn the_services_own_condition_is_alerts_of_its_own() {
     let at = |second: i64| Timestamp::from_seconds(second);
     let (mut worker, ledger) = worker(Duration::seconds(0));
-    let outside = |failed, unreadable: &[SourceId], times_low| Outside { failed, unreadable: unreadable.to_vec(), times_low };
+    let outside = |failed, unreadable: &[SourceId], times_low| Outside { failed, unreadable: unreadable.to_vec(), times_low, turned_away: 0 };
     let show = |findings: Vec<Finding>| findings.iter().map(|finding| format!("{} x{}", finding.rule.id, finding.count)).collect::<Vec<_>>();
     let speak = |worker: &mut Worker, number: i64, second: i64| {
         let record = format!(
