@@ -20,6 +20,7 @@ mod reload;
 mod samples;
 mod secrets;
 mod service;
+mod sustained;
 mod tidy;
 mod tls;
 mod traps;
