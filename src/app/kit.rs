@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::detect::rule::RuleSet;
 use crate::model::{Alert, Change, Checkpoint, SourceId};
 use crate::pipeline::{Flow, FlowError, Ledger, Roster, View};
-use crate::ports::{EventStore, Source};
+use crate::ports::{EventStore, Source, StoreError};
 use crate::source::spool::Spool;
 use crate::store::space::Space;
 
@@ -93,8 +93,13 @@ impl Kit {
     }
 }
 
-/// Whether a flow ended for want of room alone, so that it can go on once there is some.
-pub(super) fn is_no_room(error: &FlowError) -> bool {
+/// Whether a flow ended for want of room alone, so that it can go on once there is some. Not every library says what the system said to it; where the store
+/// failed while the disk was full, that was why.
+pub(super) fn is_no_room(error: &FlowError, space: &Space) -> bool {
+    let is_low = space.look().is_ok() && space.is_low();
+    if is_low && matches!(error, FlowError::Store(StoreError::Io { .. } | StoreError::Engine { .. })) {
+        return true;
+    }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);

@@ -177,7 +177,7 @@ async fn keep_flowing(
     loop {
         match flow.run(sources, stop.clone()).await {
             Ok(_) => return Ok(()),
-            Err(error) if kit::is_no_room(&error) => {
+            Err(error) if kit::is_no_room(&error, &kit.space) => {
                 tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "the disk is full: the store goes back to its last commit");
             }
             Err(error) => return Err(error.into()),

@@ -18,6 +18,7 @@ use super::manifest::{FORMAT_VERSION, check_version, io_error, sync_dir, write_d
 use super::part::{ActivePart, PartView};
 use super::record::Restore;
 use super::search::Searcher;
+use super::space::is_full;
 
 /// Where the log lies and when a part is cut.
 #[derive(Debug, Clone)]
@@ -314,7 +315,14 @@ impl Recovered {
                 (view, payload) if view.is_sealed() => (view, payload),
                 _ => {
                     let (part, payload) = ActivePart::recover(&dir, seq)?;
-                    (part.seal()?, payload)
+                    match part.seal() {
+                        Ok(view) => (view, payload),
+                        Err(error) if is_full(&dir) => {
+                            tracing::warn!(%error, "a part stays unmerged until there is room");
+                            PartView::open(&dir, seq)?
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
             };
             if payload.epoch >= state.epoch {

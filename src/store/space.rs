@@ -83,6 +83,11 @@ impl Space {
     }
 }
 
+/// Whether the disk under a directory is down to its usual reserve.
+pub(super) fn is_full(path: &Path) -> bool {
+    Space::new(path, None).is_low()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
