@@ -49,6 +49,7 @@ use std::sync::Arc;
 
 use crate::model::{Inflate, InflateLimits, Limits, Magic, Parser, Record, Reject, RejectReason};
 
+pub use cri::part_of;
 pub use emitter::emitter_of_path;
 use json_stream::Reader;
 pub use kept::{keep, lift_of};
@@ -152,6 +153,12 @@ impl Decoded {
         records.clear();
         rejects.clear();
         *self = Self { records, rejects, ..Self::default() };
+    }
+
+    /// Counts all offsets from so many bytes earlier.
+    pub fn shift(&mut self, by: u64) {
+        self.records.iter_mut().for_each(|record| record.offset += by);
+        self.rejects.iter_mut().for_each(|reject| reject.offset += by);
     }
 
     /// Rejects, listed or not.

@@ -2,7 +2,8 @@
 //!
 //! | kind | log | partition | position |
 //! |---|---|---|---|
-//! | `file` | the files themselves, once | `file/<path>` | none: a finite replay |
+//! | `file` | the files themselves as they grow ([`tail`]) | `file/<source>/<device>-<inode>-<how it begins>` | the byte after the last whole record |
+//! | (`ingest`) | the files themselves, once ([`file`]) | `file/<path>` | none: a finite replay |
 //! | `push` | the spool, of redacted bytes | `spool` | the frame's number |
 //! | `s3` | the bucket, in the order in which its objects were found ([`objects`]) | `s3/<source>` | the object's number |
 
@@ -10,3 +11,4 @@ pub mod file;
 pub mod objects;
 pub mod s3;
 pub mod spool;
+pub mod tail;

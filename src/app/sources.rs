@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::clock::Clock;
-use crate::config::SourceSettings;
+use crate::config::{SourceSettings, StartName};
 use crate::model::{Checkpoint, SourceId};
 use crate::ports::Source;
 use crate::source::s3::{S3Settings, S3Source};
+use crate::source::tail::{Paths, Start, TailSettings, TailSource};
 
 /// Opens one source, to go on from the checkpoint. What it keeps besides lies in `data`.
 pub(super) async fn open(settings: &SourceSettings, data: &Path, checkpoint: &Checkpoint, clock: &Clock) -> anyhow::Result<Box<dyn Source>> {
@@ -19,8 +20,26 @@ pub(super) async fn open(settings: &SourceSettings, data: &Path, checkpoint: &Ch
             std::fs::create_dir_all(&dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
             Ok(Box::new(S3Source::open(s3(settings)?, &dir, checkpoint, clock.clone()).await?))
         }
-        kind => bail!("source `{}`: kind `{kind}` does not run in this version; `bartizan ingest` reads files once", settings.name),
+        "file" => Ok(Box::new(TailSource::start(files(settings)?, checkpoint, clock.clone()).context("cannot start to read files")?)),
+        kind => bail!("source `{}`: kind `{kind}` does not run in this version", settings.name),
     }
+}
+
+fn files(settings: &SourceSettings) -> anyhow::Result<TailSettings> {
+    let paths = Paths::parse(&settings.all_paths(), settings.exclude.as_deref().unwrap_or_default()).map_err(anyhow::Error::msg)?;
+    let mut files = TailSettings::new(SourceId::from(settings.name.as_str()), paths);
+    if let Some(cluster) = &settings.cluster {
+        files.cluster = cluster.clone();
+    }
+    files.cluster_pattern = settings.cluster_pattern.as_deref().map(regex::Regex::new).transpose()?;
+    files.start = match settings.start {
+        None | Some(StartName::Beginning) => Start::Beginning,
+        Some(StartName::End) => Start::End,
+    };
+    if let Some(seconds) = settings.poll_s {
+        files.poll = Duration::from_secs(u64::from(seconds));
+    }
+    Ok(files)
 }
 
 fn s3(settings: &SourceSettings) -> anyhow::Result<S3Settings> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::report::Problem;
-use super::source::{KindRow, NOTIFIER_COMMON, NOTIFIER_KINDS, SOURCE_COMMON, SOURCE_KINDS};
+use super::source::{KindRow, NOTIFIER_COMMON, NOTIFIER_KINDS, SOURCE_COMMON, SOURCE_KINDS, SourceSettings};
 use super::{Config, Secret};
 use crate::model::Kind;
 use crate::normalize::Workload;
+use crate::source::tail::Paths;
 
 /// Bytes of a name in `redact.keys`.
 const KEY_BYTES_MAX: usize = 128;
@@ -129,6 +130,9 @@ impl Checker<'_> {
                     self.problem(&path, format!("`{path}`: {error}"));
                 }
             }
+            if source.kind == "file" {
+                self.files(index, source);
+            }
             if source.access_key.is_some() != source.secret_key.is_some() {
                 self.problem(&format!("source[{index}]"), format!("`source[{index}]` needs both `access_key` and `secret_key`, or none"));
             }
@@ -140,6 +144,22 @@ impl Checker<'_> {
             for (at, name) in route.notifiers.iter().enumerate() {
                 if !config.notifiers.iter().any(|notifier| notifier.name == *name) {
                     self.problem(&format!("route[{index}].notifiers[{at}]"), format!("there is no notifier `{}`", name.escape_debug()));
+                }
+            }
+        }
+    }
+
+    /// Which files a source reads.
+    fn files(&mut self, index: usize, source: &SourceSettings) {
+        if source.all_paths().is_empty() {
+            self.problem(&format!("source[{index}]"), format!("`source[{index}]` of kind `file` has no `paths`"));
+        }
+        let lists = [("paths", source.all_paths()), ("exclude", source.exclude.clone().unwrap_or_default())];
+        for (key, patterns) in lists {
+            for (at, pattern) in patterns.iter().enumerate() {
+                if let Err(why) = Paths::parse(std::slice::from_ref(pattern), std::slice::from_ref(pattern)) {
+                    let path = format!("source[{index}].{key}[{at}]");
+                    self.problem(&path, format!("`{path}`: {why}"));
                 }
             }
         }

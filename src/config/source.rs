@@ -1,7 +1,5 @@
 //! `[[source]]`, `[[drop]]`, `[[notifier]]`, `[[route]]`, and the tables of their kinds.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -63,13 +61,38 @@ pub struct SourceSettings {
     /// The consumer group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// A file or folder.
+    /// A file, folder or pattern, as one of `paths`.
+    #[schemars(extend("format" = "not-empty"))]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
+    pub path: Option<String>,
+    /// Files, folders with all that is in them, and patterns: `*` is anything but `/`, `**` anything, `?` one character.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Vec<String>>,
+    /// Patterns of what is left out. One without a `/` is held against the name of a file alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude: Option<Vec<String>>,
+    /// Where reading starts in files that are there when the source is first run: at their `beginning` or their `end`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartName>,
     /// How often to look for what is new, in seconds.
     #[schemars(range(min = 1, max = 86_400))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll_s: Option<u32>,
+}
+
+impl SourceSettings {
+    /// Everything that a source of files reads.
+    pub fn all_paths(&self) -> Vec<String> {
+        self.path.iter().chain(self.paths.iter().flatten()).cloned().collect()
+    }
+}
+
+/// Where in a file reading starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StartName {
+    Beginning,
+    End,
 }
 
 /// Where alerts go.
@@ -148,7 +171,7 @@ pub(super) const SOURCE_KINDS: &[KindRow] = &[
         feature: None,
     },
     KindRow { name: "kafka", required: &["brokers", "topics"], optional: &["group"], feature: Some(("scale", cfg!(feature = "scale"))) },
-    KindRow { name: "file", required: &["path"], optional: &["poll_s"], feature: None },
+    KindRow { name: "file", required: &[], optional: &["path", "paths", "exclude", "start", "poll_s"], feature: None },
     KindRow { name: "push", required: &[], optional: &[], feature: None },
 ];
 

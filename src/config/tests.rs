@@ -121,6 +121,17 @@ fn broken_files() {
              bartizan.toml:5: `source[0].kinds[0]` must be a kind of event (k8s_audit, falco, flow, policy, fim, finding, cloud_audit, k8s_event, other, source_health), not `audit`\n\
              3 problems in the configuration",
         ),
+        (
+            "[[source]]\nname = \"a\"\nkind = \"file\"\n[[source]]\nname = \"b\"\nkind = \"file\"\npaths = [\"/var/log/*.log\", \"\"]\nexclude = [\"\"]\nstart = \"now\"",
+            "bartizan.toml:1: `source[0]` of kind `file` has no `paths`\n\
+             bartizan.toml:7: `source[1].paths[1]`: a path is empty\n\
+             bartizan.toml:8: `source[1].exclude[0]`: a path is empty\n\
+             bartizan.toml:9: `source[1].start` must be one of beginning, end\n4 problems in the configuration",
+        ),
+        (
+            "[[source]]\nname = \"a\"\nkind = \"file\"\npath = \"/var/log/x.log\"\npaths = [\"/var/log/pods\"]\nexclude = [\"*.tmp\"]\nstart = \"end\"\ncluster_pattern = \"^/logs/([^/]+)/\"",
+            "ok",
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(check(text), *expected, "{text}");
@@ -139,6 +150,11 @@ fn entries_have_the_defaults_of_their_kind_and_secrets_stay_hidden() {
     let text = "[[source]]\nname=\"b\"\nkind=\"s3\"\nbucket=\"logs\"\ncluster=\"prod\"\n[[notifier]]\nname=\"soc\"\nkind=\"webhook\"\nurl=\"https://a\"\nsecret=\"env:SOC_SECRET\"\n[[route]]\nnotifiers=[\"soc\"]\n";
     let config = load(text, &[]).unwrap();
     assert_eq!(config.sources[0].poll_s, Some(10));
+    let files = load("[[source]]\nname=\"f\"\nkind=\"file\"\npath=\"/x\"\npaths=[\"/y\"]", &[]).unwrap().sources.remove(0);
+    assert_eq!(
+        (files.all_paths(), files.start, files.exclude, files.poll_s),
+        (vec!["/x".to_owned(), "/y".to_owned()], Some(StartName::Beginning), Some(Vec::new()), Some(1))
+    );
     assert_eq!(config.routes[0].level_min, Some(crate::model::Level::Medium));
     let secret = config.notifiers[0].secret.as_ref().unwrap();
     assert_eq!(secret.expose(), "whsec_c2VjcmV0");

@@ -30,6 +30,19 @@ pub(super) fn prefix(line: &[u8]) -> Option<Prefix> {
     Some(Prefix { len, kind: Some(EnvelopeKind::Cri), at, emitter: None, behind })
 }
 
+/// Of a line or an object that a container runtime wrote: the stream that it goes on with, and whether more of its line follows. `None`: it stands for itself.
+/// `is_open` says whether a line of a stream has begun.
+pub fn part_of(written: &[u8], is_open: impl Fn(u8) -> bool) -> Option<(u8, bool)> {
+    if written.first() == Some(&b'{') {
+        let line = docker(written)?;
+        return (line.is_start() || is_open(line.stream)).then(|| (line.stream, !line.is_last()));
+    }
+    match prefix(written)?.behind {
+        Behind::Part { stream, is_last, .. } => Some((stream, !is_last)),
+        _ => None,
+    }
+}
+
 /// A line of docker's json-file log.
 #[derive(Debug)]
 pub(super) struct DockerLine<'v> {

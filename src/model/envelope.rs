@@ -168,6 +168,8 @@ impl Origin {
 pub enum Form {
     /// Each stands for itself.
     Whole,
+    /// Each stands for itself, and is a part of a longer log: its position is its place in there, and offsets count from that log's start.
+    Span,
     /// Pieces of one stream, which the partition's next envelopes go on with.
     Piece,
     /// Records as the spool keeps them: decoded and redacted already.

@@ -204,9 +204,15 @@ impl Worker {
                     stream.push(&mut self.decoder, payload, &mut decoded);
                 }
                 Form::Whole => self.decoder.decode(payload, &mut decoded),
+                Form::Span => {
+                    self.decoder.decode(payload, &mut decoded);
+                    decoded.shift(position.0);
+                }
                 Form::Kept => self.decoder.decode_kept(payload, &mut decoded),
             }
-            self.absorb(origin, envelope.kinds, *position, &mut decoded, &mut events);
+            // How a log was cut into spans is chance, so where a record stands is told by its offset alone.
+            let position = if envelope.form == Form::Span { Position(0) } else { *position };
+            self.absorb(origin, envelope.kinds, position, &mut decoded, &mut events);
             self.decoded = decoded;
         }
         Batch { source: origin.source.clone(), events }
@@ -429,8 +435,11 @@ impl Worker {
         self.seen.flushed();
     }
 
-    /// All input has ended: what is left of payloads in pieces.
+    /// All input has ended: what is left of payloads in pieces. A service that stops reads such a stream again, and half of a record is no reject yet.
     pub fn end_all(&mut self) -> Vec<Batch> {
+        if !self.engine.is_finite() {
+            self.streams.clear();
+        }
         let open: Vec<PartitionId> = self.streams.keys().cloned().collect();
         open.iter().filter_map(|partition| self.end(partition)).collect()
     }

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod door;
 mod envelopes;
+mod files;
 mod hostile;
 mod kinds;
 mod late;
