@@ -107,7 +107,7 @@ impl Bench {
         let words: Vec<&str> = step.split(' ').collect();
         match words.as_slice() {
             ["append", file, lines @ ..] => self.write(file, &lines.iter().map(|line| format!("{line}\n")).collect::<String>()),
-            ["raw", file, ..] => self.write(file, &step[5 + file.len()..].replace("\\n", "\n")),
+            ["raw", file, text @ ..] => self.write(file, &text.join(" ").replace("\\n", "\n")),
             ["mv", from, to] => fs::rename(self.at(from), self.at(to)).unwrap(),
             ["cp", from, to] => drop(fs::copy(self.at(from), self.at(to)).unwrap()),
             ["cut", file] => drop(OpenOptions::new().write(true).truncate(true).open(self.at(file)).unwrap()),
