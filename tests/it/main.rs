@@ -18,6 +18,7 @@ mod parity;
 mod public_rules;
 mod reading;
 mod reload;
+mod rig;
 mod samples;
 mod secrets;
 mod service;

@@ -1,0 +1,16 @@
+//! Fault rigs: the real program as a child process, given records by several sources at once, harmed on purpose, and then asked by its API
+//! what it has. Small in the ordinary run; `tests/rigs` does the full counts. `CONTRIBUTING.md` has the settings.
+
+mod bucket;
+mod events;
+mod feeds;
+mod kills;
+mod oracle;
+mod power;
+mod present;
+mod process;
+mod reference;
+mod retries;
+mod run;
+mod signals;
+mod sink;
