@@ -40,6 +40,9 @@ impl Seen {
 
     /// Looks an id up and notes it: the next call with the same id answers [`Novelty::Known`].
     pub fn check(&mut self, id: &EventId) -> Novelty {
+        if crate::defect::is("dedup-off") {
+            return Novelty::New;
+        }
         if self.previous.contains(id) || !self.current.insert(*id) {
             return Novelty::Known;
         }

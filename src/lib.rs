@@ -4,6 +4,7 @@
 //! the stages from `decode` to `ocsf` are pure: they do no IO and read no clock.
 #![forbid(unsafe_code)]
 
+mod defect;
 pub mod model;
 
 pub mod alert;

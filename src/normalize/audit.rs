@@ -445,6 +445,12 @@ impl<'d> Audit<'d> {
             let id = position_id(place);
             return (id, act_of(id));
         }
+        if crate::defect::is("dedup-on-audit-id") {
+            let mut id = Identity::act(place);
+            id.optional(audit_id);
+            let (act, id) = id.and_event();
+            return (id.event_id(), act);
+        }
         let mut act = Identity::act(place);
         act.optional(audit_id);
         act.read_time(received, received_at);

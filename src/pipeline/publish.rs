@@ -350,6 +350,10 @@ impl Flow {
                 worker.take_journal(now)
             };
             let journal = self.on_worker(take).await?;
+            if crate::defect::is("cursor-before-commit") {
+                durable.send_replace(self.reached.clone());
+                tokio::time::sleep(StdDuration::from_millis(200)).await;
+            }
             let page = self.ledger.page(now);
             self.events.flush(&Commit { upto: &self.reached, journal: journal.as_ref(), ledger: &page }).await?;
             self.keep_minutes(&page).await;

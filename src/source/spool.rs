@@ -77,7 +77,9 @@ impl Spool {
     /// Opens the folder, making it if need be. `from` is the store's checkpoint, below which no number is given again.
     pub fn open(dir: &Path, from: &Checkpoint, bytes_max: u64) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Io { what: format!("open the spool in `{}`", dir.display()), source };
-        let (writer, recovery) = Writer::open(dir, Options::default(), from.get(&partition()).0).map_err(failed)?;
+        let ordinary = Options::default();
+        let options = Options { segment_bytes_max: crate::defect::file_bytes(ordinary.segment_bytes_max), ..ordinary };
+        let (writer, recovery) = Writer::open(dir, options, from.get(&partition()).0).map_err(failed)?;
         tracing::info!(next = recovery.next, bytes = recovery.bytes, "spool opened");
         Ok(Self { dir: dir.to_owned(), writer: Arc::new(writer), bytes_max })
     }
@@ -93,6 +95,11 @@ impl Spool {
     /// Takes the frames of one push in. Once this returns they are durable.
     pub async fn push(&self, frames: Vec<Packed>) -> Result<(), SpoolError> {
         self.admit()?;
+        if crate::defect::is("ack-before-append") {
+            let writer = Arc::clone(&self.writer);
+            tokio::spawn(async move { writer.append(frames).await });
+            return Ok(());
+        }
         match self.writer.append(frames).await {
             Ok(_) => Ok(()),
             Err(AppendError::Busy) => Err(SpoolError::Busy),
@@ -231,6 +238,7 @@ impl Source for SpoolSource {
 
     async fn commit(&mut self, upto: &Checkpoint) -> Result<(), SourceError> {
         let (dir, below) = (self.spool.dir.clone(), upto.get(&partition()).0);
+        let below = if crate::defect::is("unlinked-early") { u64::MAX } else { below };
         let freed = tokio::task::spawn_blocking(move || segment::delete_below(&dir, below)).await;
         let freed = freed.map_err(|error| SourceError::Reach { what: PARTITION.to_owned(), source: Box::new(error) })?;
         let freed = freed.map_err(|error| SourceError::Reach { what: PARTITION.to_owned(), source: Box::new(error) })?;

@@ -11,6 +11,8 @@ mod present;
 mod process;
 mod reference;
 mod retries;
+mod reused;
 mod run;
 mod signals;
 mod sink;
+mod syscalls;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// The layers, lowest first: the modules of each.
 const LAYERS: &[&[&str]] = &[
-    &["model"],
+    &["model", "defect"],
     &["decode", "normalize", "dedupe", "query", "enrich", "detect", "alert", "ocsf"],
     &["ports", "clock", "codec", "segment", "telemetry"],
     &["source", "store", "deliver"],

@@ -69,6 +69,9 @@ impl Later {
 impl Group {
     /// How far it has got, of [`CLASSES`].
     fn class(&self, plan: &Plan) -> u8 {
+        if crate::defect::is("stalest-first") {
+            return MIDDLE;
+        }
         if plan.judged != Judged::AtOnce || !self.alerts.is_empty() {
             return MIDDLE;
         }

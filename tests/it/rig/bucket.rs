@@ -64,7 +64,8 @@ fn etag(body: &[u8]) -> String {
 }
 
 fn list(shelf: &BTreeMap<String, Vec<u8>>, query: &str) -> String {
-    let after = query.split('&').find_map(|pair| pair.strip_prefix("continuation-token=")).unwrap_or_default().to_owned();
+    let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).map(|value| value.replace("%2F", "/"));
+    let after = parameter("continuation-token=").or_else(|| parameter("start-after=")).unwrap_or_default();
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">".to_owned();
     let rest = shelf.range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
     let mut last = None;

@@ -10,10 +10,13 @@ use super::run::{Run, count, runtime};
 
 /// Kills in the ordinary run; `BARTIZAN_KILLS=200 BARTIZAN_EVENTS=2000000` is the full one.
 const KILLS: u64 = 5;
+/// It lives 50 ms after it answers, and up to so many more.
+const UP_MS: u64 = 1_450;
 
 #[test]
 fn killed_under_load_it_has_everything_once() {
     let (kills, events) = (count("BARTIZAN_KILLS", KILLS), count("BARTIZAN_EVENTS", 0));
+    let up_ms = count("BARTIZAN_UP_MS", UP_MS);
     let dir = tempfile::tempdir().unwrap();
     runtime().block_on(async {
         let mut run = Run::new(dir.path(), &dir.path().join("data")).await;
@@ -23,7 +26,7 @@ fn killed_under_load_it_has_everything_once() {
             let started = Instant::now();
             let process = run.up().unwrap();
             starts_ms.push(started.elapsed().as_millis());
-            tokio::time::sleep(Duration::from_millis(50 + draw(run.oracle.seed, done, 7) % 1_450)).await;
+            tokio::time::sleep(Duration::from_millis(50 + draw(run.oracle.seed, done, 7) % up_ms)).await;
             run.down();
             process.kill();
             done += 1;

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::events::draw;
+use super::events::{Kind, draw};
+use super::feeds::push;
+use super::present::total;
 use super::run::{Run, count, runtime};
 
 /// Cuts in the ordinary run; `BARTIZAN_CUTS=200` is the full one.
@@ -105,4 +107,32 @@ fn after_a_power_cut_all_that_was_confirmed_is_there() {
         done += of_disk;
     }
     eprintln!("cuts: {done} in {} s; acked {}, lost 0; in doubt: survived {}, vanished {}", since.elapsed().as_secs(), totals.0, totals.1, totals.2);
+}
+
+/// What a search has found is in the store, and durable there: without the spool it is found too.
+#[test]
+fn what_was_found_before_a_power_cut_is_in_the_store_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = match Disk::make(dir.path(), "disk", DISK_BYTES) {
+        Ok(disk) => disk,
+        Err(why) => return eprintln!("skipped: needs root and loop devices: {why}"),
+    };
+    runtime().block_on(async {
+        let mut run = Run::new(dir.path(), &disk.at.join("data")).await;
+        let process = run.up().unwrap();
+        let batch = run.oracle.issue(Kind::Audit, 300);
+        push(&run.client, &process.url, "k8s-audit", batch.lines(run.oracle.seed).join("\n"), 300).await.unwrap();
+        // Nothing comes after it: it is the commit before a pause that a directory which was not synced loses.
+        while total(&run.client, &process.url, "*").await.unwrap() < 300 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        process.signal("STOP");
+        let copy = disk.cut("copy").unwrap();
+        process.kill();
+        run.plan.data = copy.at.join("data");
+        std::fs::remove_dir_all(run.plan.data.join("spool")).unwrap();
+        let process = run.up().unwrap();
+        assert_eq!(total(&run.client, &process.url, "*").await.unwrap(), 300, "the commit before the cut is not there");
+        process.kill();
+    });
 }

@@ -210,11 +210,8 @@ async fn alerts(
         for alert in page["alerts"].as_array().into_iter().flatten() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (id, status, rule) = (text(&alert["id"]), text(&alert["status"]), text(&alert["rule"]["id"]));
-            if alert["rule"]["type"] == "health" {
-                continue;
-            }
             by_id.insert(id.clone(), status.clone());
-            if status == "superseded" {
+            if status == "superseded" || alert["rule"]["type"] == "health" {
                 continue;
             }
             let group = &alert["group"];

@@ -22,9 +22,9 @@ const DOWN: Duration = Duration::from_secs(60);
 const HELD_UP: Duration = Duration::from_secs(31);
 
 /// All times go by this many times faster in the ordinary run; `BARTIZAN_FASTER=1` is the full one.
-const FASTER: u64 = 20;
+const FASTER: u64 = 10;
 /// Batches a second, in the API server's own time at most 10; `BARTIZAN_BATCHES_S` sets it.
-const BATCHES_S: u64 = 4;
+const BATCHES_S: u64 = 2;
 
 struct Server {
     oracle: Arc<Oracle>,
