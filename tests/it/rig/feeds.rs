@@ -156,7 +156,7 @@ pub(crate) async fn drive(oracle: Arc<Oracle>, mut feed: Box<dyn Feed>, pause: D
         match feed.offer(&oracle, &batch).await {
             Ended::Acked => {
                 oracle.confirmed(&batch);
-                if chance(16) {
+                if turn == 1 || chance(16) {
                     oracle.sometimes.duplicates_offered.fetch_add(1, Ordering::Relaxed);
                     again = Some((batch, true));
                 }
