@@ -4,6 +4,7 @@
 mod backtest;
 mod blind;
 mod cli;
+mod compose;
 mod crash;
 mod demo;
 mod door;

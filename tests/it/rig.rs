@@ -12,6 +12,7 @@ mod process;
 mod reference;
 mod retries;
 mod reused;
+mod room;
 mod run;
 mod signals;
 mod sink;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::events::{Kind, number_of, record, time_of};
 use super::oracle::{Around, Oracle, Verdict};
 use super::reference::Expected;
+use super::run::count;
 
 /// Numbers of one search: as many events as a page has.
 const SLICE: u64 = 1_000;
@@ -17,13 +18,17 @@ const SLICE: u64 = 1_000;
 const AT_ONCE: usize = 3;
 
 /// How long what was confirmed may take to be found after a restart.
-const DRAIN: Duration = Duration::from_secs(300);
+const DRAIN_S: u64 = 300;
 /// How long alerts and their messages may take after that.
-const SETTLE: Duration = Duration::from_secs(120);
+const SETTLE_S: u64 = 120;
 /// Within this a fresh record is found.
 const PROBE: Duration = Duration::from_secs(5);
 /// Probes of which the quickest counts: a busy machine is not a slow program.
 const PROBES: usize = 5;
+
+fn seconds(name: &str, ordinary: u64) -> Duration {
+    Duration::from_secs(count(name, ordinary))
+}
 
 /// All events of a program, by number.
 #[derive(Debug, Default)]
@@ -138,7 +143,7 @@ pub(crate) async fn check(client: &reqwest::Client, url: &str, oracle: &Oracle, 
         if now == before {
             let present = read(client, url, oracle).await?;
             let verdict = oracle.judge(&present);
-            if verdict.lost.is_empty() || since.elapsed() > DRAIN {
+            if verdict.lost.is_empty() || since.elapsed() > seconds("BARTIZAN_DRAIN_S", DRAIN_S) {
                 break (present, verdict);
             }
         }
@@ -156,7 +161,7 @@ pub(crate) async fn check(client: &reqwest::Client, url: &str, oracle: &Oracle, 
         let (alerts, wrong) = alerts(client, url, &expected).await?;
         let (messages, wrong_messages) = messages(&alerts, around);
         (verdict.alerts_wrong, verdict.messages, verdict.messages_wrong) = (wrong, messages, wrong_messages);
-        if verdict.alerts_wrong.is_empty() && verdict.messages_wrong.is_empty() || since.elapsed() > SETTLE {
+        if verdict.alerts_wrong.is_empty() && verdict.messages_wrong.is_empty() || since.elapsed() > seconds("BARTIZAN_SETTLE_S", SETTLE_S) {
             return Ok(verdict);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -182,7 +187,7 @@ async fn probe(client: &reqwest::Client, url: &str, oracle: &Oracle) -> Result<u
         let time = |id| Timestamp::from_nanos(time_of(id)).to_string();
         let found = format!("{url}/api/v1/events/search?limit=0&query=verb:get&from={}&to={}", time(batch.first), time(batch.first + 1));
         while get_json(client, &found).await?["total"]["value"].as_u64() != Some(1) {
-            if since.elapsed() > DRAIN {
+            if since.elapsed() > seconds("BARTIZAN_DRAIN_S", DRAIN_S) {
                 return Err("a probe that was confirmed is not found".to_owned());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
