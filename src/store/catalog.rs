@@ -15,6 +15,7 @@ mod triage;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sqlx::Connection as _;
 use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -86,7 +87,13 @@ impl Catalog {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
         let cannot_open = |cause| engine(format!("open `{}`", file.display()), cause);
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(cannot_open)?;
+        let pool = SqlitePoolOptions::new().max_connections(1).before_acquire(|connection, _| {
+            // SQLite ends a transaction by itself where the disk is full, which the driver does not see: a connection that it takes for being in one
+            // would refuse every transaction to come.
+            let is_free = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_free) })
+        });
+        let writer = pool.connect_with(options).await.map_err(cannot_open)?;
         migrate(&writer, &file).await?;
         let reader = readers(&file).await?;
         let tokens = Tokens::load(writer.clone(), clock.clone()).await?;

@@ -211,3 +211,16 @@ async fn people_decide_and_say_why() {
     let told: Vec<_> = comments.iter().map(|said| (said.number, said.who.as_str(), said.text.as_str(), said.status.as_deref())).collect();
     assert_eq!(told, [(1, "bob", "looking", Some("acknowledged")), (2, "eve", "a test", None)]);
 }
+
+/// Every publication failed from then on, until a restart.
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_by_itself_refuses_no_other_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = open(&dir, &["soc"]).await;
+    let mut transaction = catalog.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    // As on a full disk: the driver does not learn of it.
+    sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+    assert!(transaction.commit().await.is_err());
+    let changes = catalog.publish(&[finding(1, Level::High, 1)]).await.unwrap();
+    assert_eq!(changes[0].1, Change::Opened);
+}
