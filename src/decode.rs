@@ -316,7 +316,18 @@ impl Default for Stream {
 impl Stream {
     /// At offset 0.
     pub fn new() -> Self {
-        Self { reader: Reader::new(None), carry: Vec::new(), retry_bytes: 0 }
+        Self::at(0)
+    }
+
+    /// Goes on where another one had [`Stream::unread`] bytes: the first piece begins at this offset.
+    pub fn at(offset: u64) -> Self {
+        Self { reader: Reader::at(offset), carry: Vec::new(), retry_bytes: 0 }
+    }
+
+    /// The bytes at the end of what was pushed that were not read yet, if a stream that begins with them reads the rest as this one
+    /// would. `None`: something is open that began before, a list or a line in parts.
+    pub fn unread(&self) -> Option<u64> {
+        self.reader.is_between().then_some(self.carry.len() as u64)
     }
 
     /// Takes the next piece and appends the records that are complete.

@@ -37,6 +37,11 @@ impl Parts {
         self.0.iter().any(|run| run.stream == stream)
     }
 
+    /// Whether no stream's line has begun.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Goes on with a stream's line, or begins one. `text_max` is the most that is kept of a line.
     pub(super) fn add(&mut self, part: Part<'_>, text_max: usize) {
         let at = self.0.iter().position(|run| run.stream == part.stream).unwrap_or_else(|| {

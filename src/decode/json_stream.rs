@@ -86,6 +86,18 @@ impl Reader {
         }
     }
 
+    /// For the rest of a payload, from between two records of it on.
+    pub(super) fn at(offset: u64) -> Self {
+        Self { base: offset, line: offset, is_started: offset > 0, ..Self::new(None) }
+    }
+
+    /// Whether nothing is open that what comes next belongs to.
+    pub(super) fn is_between(&self) -> bool {
+        let is_plain = self.is_started && self.form == Form::Text && self.records_max.is_none();
+        let is_open = !self.frames.is_empty() || self.resync.is_some() || self.prefixed.is_some() || !self.parts.is_empty();
+        is_plain && !is_open && self.suspect_upto <= self.base
+    }
+
     /// For a payload within envelopes, which stands there whole.
     pub(super) fn within(around: Around, records_max: usize) -> Self {
         Self { around, is_started: true, ..Self::new(Some(records_max)) }

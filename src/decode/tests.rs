@@ -26,6 +26,15 @@ fn whole(payload: &[u8], limits: DecodeLimits) -> Decoded {
 }
 
 fn pieces(payload: &[u8], sizes: &[usize], limits: DecodeLimits) -> Decoded {
+    feed(payload, sizes, limits, false)
+}
+
+/// With a new reader wherever reading can be gone on with.
+fn resumed(payload: &[u8], sizes: &[usize], limits: DecodeLimits) -> Decoded {
+    feed(payload, sizes, limits, true)
+}
+
+fn feed(payload: &[u8], sizes: &[usize], limits: DecodeLimits, is_resumed: bool) -> Decoded {
     let (mut out, mut decoder, mut stream) = (Decoded::default(), Decoder::new(limits, None), Stream::new());
     let (mut at, mut turn) = (0, 0);
     while at < payload.len() {
@@ -34,6 +43,13 @@ fn pieces(payload: &[u8], sizes: &[usize], limits: DecodeLimits) -> Decoded {
         decoder.core.tells_late = true;
         stream.push(&mut decoder, &payload[at..next], &mut out);
         (at, turn) = (next, turn + 1);
+        if let Some(unread) = stream.unread().filter(|_| is_resumed) {
+            let from = at - usize::try_from(unread).unwrap();
+            stream = Stream::at(from as u64);
+            if from < at {
+                stream.push(&mut decoder, &payload[from..at], &mut out);
+            }
+        }
     }
     stream.finish(&mut decoder, &mut out);
     out
@@ -47,6 +63,8 @@ fn check_limited(payload: &[u8], expected: &str, limits: &DecodeLimits) {
     for sizes in [&[1][..], &[2, 5, 3], &[17], &[4096]] {
         let in_pieces = pieces(payload, sizes, limits.clone());
         assert_eq!(show(&in_pieces), expected, "in pieces of {sizes:?}: {name}");
+        let resumed = resumed(payload, sizes, limits.clone());
+        assert_eq!(show(&resumed), expected, "in pieces of {sizes:?}, each read anew: {name}");
     }
 }
 
@@ -363,6 +381,7 @@ proptest! {
         limits.record.record_bytes_max = record_bytes_max;
         limits.envelope_bytes_max = envelope_bytes_max;
         let expected = show(&whole(&bytes, limits.clone()));
-        prop_assert_eq!(show(&pieces(&bytes, &sizes, limits)), expected);
+        prop_assert_eq!(show(&pieces(&bytes, &sizes, limits.clone())), expected.clone());
+        prop_assert_eq!(show(&resumed(&bytes, &sizes, limits)), expected);
     }
 }

@@ -170,8 +170,9 @@ pub enum Form {
     Whole,
     /// Each stands for itself, and is a part of a longer log: its position is its place in there, and offsets count from that log's start.
     Span,
-    /// Pieces of one stream, which the partition's next envelopes go on with.
-    Piece,
+    /// Pieces of one stream, which the partition's next envelopes go on with. A stream that begins anew begins at so many bytes. The
+    /// position after such an envelope counts bytes: it stands only once they are records, so reading goes on between two of them.
+    Piece { at: u64 },
     /// Records as the spool keeps them: decoded and redacted already.
     Kept,
 }

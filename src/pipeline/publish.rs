@@ -268,16 +268,17 @@ impl Flow {
 
     /// One envelope, through all stages.
     async fn take(&mut self, envelope: Envelope) -> Result<(), FlowError> {
-        let (partition, upto) = (envelope.origin.partition.clone(), envelope.upto);
+        let partition = envelope.origin.partition.clone();
         let forgets = envelope.forgets.clone();
-        let batches = self.on_worker(move |worker| {
+        let decoded = self.on_worker(move |worker| {
             let mut batches = vec![worker.decode(&envelope)];
             if envelope.is_last {
                 batches.extend(worker.end(&envelope.origin.partition));
             }
-            batches
+            (batches, worker.reached(&envelope))
         });
-        for batch in batches.await? {
+        let (batches, upto) = decoded.await?;
+        for batch in batches {
             self.absorb(batch).await?;
         }
         if upto != Position(0) {

@@ -198,8 +198,8 @@ impl Worker {
         for (position, payload) in &envelope.payloads {
             let mut decoded = std::mem::take(&mut self.decoded);
             match envelope.form {
-                Form::Piece => {
-                    let new = || (Arc::clone(origin), envelope.kinds, Stream::default());
+                Form::Piece { at } => {
+                    let new = || (Arc::clone(origin), envelope.kinds, Stream::at(at));
                     let (.., stream) = self.streams.entry(origin.partition.clone()).or_insert_with(new);
                     stream.push(&mut self.decoder, payload, &mut decoded);
                 }
@@ -227,6 +227,17 @@ impl Worker {
         self.absorb(&origin, kinds, Position(0), &mut decoded, &mut events);
         self.decoded = decoded;
         Some(Batch { source: origin.source.clone(), events })
+    }
+
+    /// The position that an envelope which was decoded has reached: of a piece, up to the last record that is whole. None, if nothing could
+    /// be read on from there.
+    pub fn reached(&self, envelope: &Envelope) -> Position {
+        match (envelope.form, self.streams.get(&envelope.origin.partition)) {
+            (Form::Piece { .. }, Some((.., stream))) if envelope.upto != Position(0) => {
+                stream.unread().map_or(Position(0), |unread| Position(envelope.upto.0.saturating_sub(unread)))
+            }
+            _ => envelope.upto,
+        }
     }
 
     fn absorb(&mut self, origin: &Arc<Origin>, kinds: Kinds, position: Position, decoded: &mut Decoded, events: &mut Vec<Event>) {

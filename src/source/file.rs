@@ -203,7 +203,7 @@ impl Iterator for Pieces {
             self.open = Some(open);
         }
         let payloads = vec![(Position(offset), piece)];
-        Some(Envelope { form: Form::Piece, is_last, payloads, rejects, ..Envelope::empty(origin, Position(0)) })
+        Some(Envelope { form: Form::Piece { at: offset }, is_last, payloads, rejects, ..Envelope::empty(origin, Position(0)) })
     }
 }
 

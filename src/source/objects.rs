@@ -2,8 +2,15 @@
 //!
 //! A bucket has no order to go on from: keys come late and anywhere in the listing. So every object version gets a number when it is
 //! first listed, and number, key and etag are durable in a log of our own before it is read. Objects are handed over in the order of
-//! numbers, and the store's checkpoint holds one number a source: what is below it was read, exactly once, however many objects there are.
+//! numbers, and the store's checkpoint holds one position a source: what is below it was read, exactly once, however many objects there are.
 //! The table of what is known is derived from that log. If the log is lost, everything is found, numbered and read again; ids make that harmless.
+//!
+//! Of each key it is known besides how much of its last version was read, and what its last bytes were. So a version that goes on where
+//! the last one ended is told from one that replaced it.
+
+mod known;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -11,14 +18,33 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Duration, Timestamp};
+use crate::model::{Duration, Position, Timestamp};
 use crate::segment::{AppendError, Options, Packed, Reader, Writer};
+pub use known::Known;
+use known::{KeyId, Keys};
 
-/// Object versions that one source may know: 16 bytes each in memory. Past it the source stops with an error.
+/// Keys that one source may know: about 42 bytes each in memory. Past it the source stops with an error.
 pub const OBJECTS_MAX: usize = 20_000_000;
 
 /// Objects of one frame of the log: a page of a listing.
 const FRAME_OBJECTS_MAX: usize = 1_000;
+
+/// Bits of a position that count bytes within an object.
+const OFFSET_BITS: u32 = 35;
+
+/// The position at so many bytes of the object of this number. Positions before objects could be gone on with within were the numbers
+/// alone: they are all less than any of these.
+pub fn position(number: u64, offset: u64) -> Position {
+    Position(((number + 1) << OFFSET_BITS) | offset.min((1 << OFFSET_BITS) - 1))
+}
+
+/// The number and offset that a position stands for.
+pub fn place(position: Position) -> (u64, u64) {
+    match position.0 >> OFFSET_BITS {
+        0 => (position.0, 0),
+        number => (number - 1, position.0 & ((1 << OFFSET_BITS) - 1)),
+    }
+}
 
 /// One version of an object, as listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,71 +53,104 @@ pub struct Object {
     /// As the server spells it, quotes included.
     pub etag: String,
     pub bytes: u64,
-}
-
-/// Names a version: key and etag, hashed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VersionId([u8; 16]);
-
-impl VersionId {
-    /// As a position: tells the versions of a key apart.
-    pub fn short(self) -> u64 {
-        let mut eight = [0; 8];
-        eight.copy_from_slice(&self.0[..8]);
-        u64::from_le_bytes(eight)
-    }
+    /// When it was written, by the server's clock; 0 if it does not say.
+    #[serde(default)]
+    pub modified_s: i64,
 }
 
 impl Object {
-    /// The name of this version in this bucket.
-    pub fn version(&self, bucket: &str) -> VersionId {
-        let mut hasher = blake3::Hasher::new();
-        for part in [bucket, &self.key, &self.etag] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
+    fn key_id(&self, bucket: &str) -> KeyId {
         let mut id = [0; 16];
-        hasher.finalize_xof().fill(&mut id);
-        VersionId(id)
+        hash(&[bucket, &self.key]).fill(&mut id);
+        id
+    }
+
+    fn version(&self) -> u64 {
+        let mut eight = [0; 8];
+        hash(&[&self.key, &self.etag]).fill(&mut eight);
+        u64::from_le_bytes(eight)
+    }
+
+    /// As the position of its records: the same for all versions of a key, so that a record which two of them have is one.
+    pub fn place(&self, bucket: &str) -> Position {
+        let mut eight = [0; 8];
+        hash(&[bucket, &self.key]).fill(&mut eight);
+        Position(u64::from_le_bytes(eight))
     }
 }
 
-/// A frame of the log.
+fn hash(parts: &[&str]) -> blake3::OutputReader {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize_xof()
+}
+
+/// An object that waits to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    pub number: u64,
+    pub object: Object,
+    /// What was read of the version before.
+    pub before: Option<Known>,
+    /// The records up to this offset, after decompression, are durable.
+    pub from: u64,
+}
+
+/// A frame of the log. What was read stands before what was found, and counts before it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Page {
     bucket: String,
     /// The number of the first that was found; the others follow.
     first: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    read: Vec<(u64, KeyId, Known)>,
     found: Vec<Object>,
     /// Not read after all: to be found again if they are listed again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     again: Vec<Object>,
+    /// The numbers of those, and what is known of their keys without them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without: Vec<(u64, Option<Known>)>,
 }
 
 /// The objects of one bucket.
 #[derive(Debug)]
 pub struct Objects {
     bucket: String,
-    known: HashSet<VersionId>,
-    /// How often each was tried that could not be read, and until when it is left alone.
-    tries: HashMap<VersionId, (u32, Timestamp)>,
+    keys: Keys,
+    /// How often each version was tried that could not be read, and until when it is left alone.
+    tries: HashMap<(KeyId, u64), (u32, Timestamp)>,
     /// Found and not yet handed over, by number.
-    pending: VecDeque<(u64, Object)>,
+    pending: VecDeque<Pending>,
+    pending_bytes: u64,
     next_number: u64,
+    /// Read and not yet in the log.
+    read: Vec<(u64, KeyId, Known)>,
     log: Writer,
     objects_max: usize,
 }
 
 impl Objects {
-    /// Opens the log in this folder. Everything below the number `done` was read and is durable in the store.
-    pub fn open(dir: &Path, bucket: &str, done: u64) -> io::Result<Self> {
+    /// Opens the log in this folder. Everything below the position `done` was read and is durable in the store.
+    ///
+    /// # Errors
+    /// When the log can not be opened or read.
+    pub fn open(dir: &Path, bucket: &str, done: Position) -> io::Result<Self> {
         let (log, recovery) = Writer::open(dir, Options::default(), 0)?;
+        let done = place(done);
         let mut objects = Self {
             bucket: bucket.to_owned(),
-            known: HashSet::new(),
+            keys: Keys::default(),
             tries: HashMap::new(),
             pending: VecDeque::new(),
-            next_number: done,
+            pending_bytes: 0,
+            // A number in the middle of whose object reading stopped is not given to another.
+            next_number: done.0 + u64::from(done.1 > 0),
+            read: Vec::new(),
             log,
             objects_max: OBJECTS_MAX,
         };
@@ -109,55 +168,95 @@ impl Objects {
         Ok(objects)
     }
 
-    fn replay(&mut self, page: Page, done: u64) {
-        for object in &page.again {
-            let version = object.version(&page.bucket);
-            self.known.remove(&version);
-            self.tries.entry(version).or_default().0 += 1;
-            self.pending.retain(|(_, pending)| pending != object);
+    fn replay(&mut self, page: Page, done: (u64, u64)) {
+        for (_, key, known) in page.read.into_iter().filter(|(number, ..)| *number < done.0) {
+            // What was read and is not durable is read again.
+            self.mark(key, known);
+        }
+        let mut without = page.without.into_iter();
+        for object in page.again {
+            let key = object.key_id(&page.bucket);
+            let (number, known) = without.next().unwrap_or_default();
+            self.forget(key, &object, known.filter(|_| number < done.0));
+            self.tries.entry((key, object.version())).or_default().0 += 1;
+            self.pending.retain(|pending| pending.object != object);
         }
         for (number, object) in (page.first..).zip(page.found) {
             self.next_number = self.next_number.max(number.saturating_add(1));
-            self.known.insert(object.version(&page.bucket));
+            let key = object.key_id(&page.bucket);
+            let before = self.keys.get(&key);
+            self.keys.set(key, Some(Known { version: object.version(), ..Known::default() }));
             // What waited in another bucket can not be read here.
-            if number >= done && page.bucket == self.bucket {
-                self.pending.push_back((number, object));
+            if number >= done.0 && page.bucket == self.bucket {
+                let from = if number == done.0 { done.1 } else { 0 };
+                self.pending_bytes += object.bytes;
+                self.pending.push_back(Pending { number, object, before: before.filter(|before| before.print != 0), from });
             }
         }
     }
 
-    /// Object versions that are known.
+    fn mark(&mut self, key: KeyId, known: Known) {
+        if self.keys.get(&key).is_some_and(|now| now.version == known.version) {
+            self.keys.set(key, Some(known));
+        }
+    }
+
+    /// A version was not read after all: what was known before it holds, unless a later one was found meanwhile.
+    fn forget(&mut self, key: KeyId, object: &Object, before: Option<Known>) {
+        if self.keys.get(&key).is_some_and(|now| now.version == object.version()) {
+            self.keys.set(key, before);
+        }
+    }
+
+    /// Keys that are known.
     pub fn len(&self) -> usize {
-        self.known.len()
+        self.keys.len()
     }
 
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.keys.len() == 0
+    }
+
+    /// Found and not yet taken.
+    pub fn pending(&self) -> &VecDeque<Pending> {
+        &self.pending
+    }
+
+    /// The bytes of those.
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending_bytes
     }
 
     /// Takes in what was listed. What is new gets a number and waits; returns how much that is. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the log can not be written, or there are more keys than the limit.
     pub async fn find(&mut self, listed: Vec<Object>, now: Timestamp) -> Result<usize, AppendError> {
         let mut new = Vec::new();
         let mut seen = HashSet::new();
         for object in listed {
-            let version = object.version(&self.bucket);
-            let is_due = self.tries.get(&version).is_none_or(|(_, not_before)| *not_before <= now);
-            if is_due && !self.known.contains(&version) && seen.insert(version) {
+            let (key, version) = (object.key_id(&self.bucket), object.version());
+            let is_due = self.tries.is_empty() || self.tries.get(&(key, version)).is_none_or(|(_, not_before)| *not_before <= now);
+            if is_due && self.keys.get(&key).is_none_or(|known| known.version != version) && seen.insert((key, version)) {
                 new.push(object);
             }
         }
-        if self.known.len() + new.len() > self.objects_max {
+        if self.keys.len() + new.len() > self.objects_max {
             return Err(AppendError::Refused(format!("more than {} objects: narrow the prefix", self.objects_max)));
         }
         let count = new.len();
         while !new.is_empty() {
             let rest = new.split_off(new.len().min(FRAME_OBJECTS_MAX));
-            let page = Page { bucket: self.bucket.clone(), first: self.next_number, found: new, again: Vec::new() };
+            let read = std::mem::take(&mut self.read);
+            let page = Page { bucket: self.bucket.clone(), first: self.next_number, read, found: new, ..Page::default() };
             self.append(&page, now).await?;
             for object in page.found {
-                self.known.insert(object.version(&self.bucket));
-                self.pending.push_back((self.next_number, object));
+                let key = object.key_id(&self.bucket);
+                let before = self.keys.get(&key);
+                self.keys.set(key, Some(Known { version: object.version(), ..Known::default() }));
+                self.pending_bytes += object.bytes;
+                self.pending.push_back(Pending { number: self.next_number, object, before: before.filter(|before| before.print != 0), from: 0 });
                 self.next_number += 1;
             }
             new = rest;
@@ -165,18 +264,48 @@ impl Objects {
         Ok(count)
     }
 
-    /// The next object to read, with its number.
-    pub fn take(&mut self) -> Option<(u64, Object)> {
-        self.pending.pop_front()
+    /// The next object to read.
+    pub fn take(&mut self) -> Option<Pending> {
+        let pending = self.pending.pop_front()?;
+        self.pending_bytes -= pending.object.bytes;
+        Some(pending)
     }
 
-    /// This one could not be read: it counts as new when it is listed again, not sooner than after a wait. Durable when this returns.
-    pub async fn again(&mut self, object: Object, now: Timestamp, wait: Duration) -> Result<(), AppendError> {
-        let version = object.version(&self.bucket);
-        let page = Page { bucket: self.bucket.clone(), again: vec![object], ..Page::default() };
+    /// So much was read of this one, and handed over. Goes into the log with what is found next, or with [`Objects::save`]: if it is lost, a
+    /// later version is read whole.
+    pub fn read(&mut self, pending: &Pending, bytes: u64, print: u64) {
+        let (key, version) = (pending.object.key_id(&self.bucket), pending.object.version());
+        let known = Known { version, bytes, print };
+        self.tries.remove(&(key, version));
+        self.mark(key, known);
+        self.read.push((pending.number, key, known));
+    }
+
+    /// Writes down what was read so far.
+    ///
+    /// # Errors
+    /// When the log can not be written.
+    pub async fn save(&mut self, now: Timestamp) -> Result<(), AppendError> {
+        if self.read.is_empty() {
+            return Ok(());
+        }
+        let page = Page { bucket: self.bucket.clone(), read: std::mem::take(&mut self.read), ..Page::default() };
+        self.append(&page, now).await
+    }
+
+    /// This one could not be read, or not further than its `before` says: it counts as new when it is listed again, not sooner than after a wait. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the log can not be written.
+    pub async fn again(&mut self, pending: Pending, now: Timestamp, wait: Duration) -> Result<(), AppendError> {
+        let Pending { number, object, before, .. } = pending;
+        let (key, version) = (object.key_id(&self.bucket), object.version());
+        let page = Page { bucket: self.bucket.clone(), again: vec![object], without: vec![(number, before)], ..Page::default() };
         self.append(&page, now).await?;
-        self.known.remove(&version);
-        let (tries, not_before) = self.tries.entry(version).or_default();
+        for object in &page.again {
+            self.forget(key, object, before);
+        }
+        let (tries, not_before) = self.tries.entry((key, version)).or_default();
         *tries += 1;
         *not_before = now.plus(wait);
         Ok(())
@@ -184,73 +313,12 @@ impl Objects {
 
     /// How often this one could not be read.
     pub fn tries(&self, object: &Object) -> u32 {
-        self.tries.get(&object.version(&self.bucket)).map_or(0, |(tries, _)| *tries)
+        self.tries.get(&(object.key_id(&self.bucket), object.version())).map_or(0, |(tries, _)| *tries)
     }
 
     async fn append(&self, page: &Page, now: Timestamp) -> Result<(), AppendError> {
         let bytes = serde_json::to_vec(page).map_err(|error| AppendError::Refused(error.to_string()))?;
         let packed = Packed::new(now, 0, &bytes).map_err(|error| AppendError::Refused(error.to_string()))?;
         self.log.append(vec![packed]).await.map(drop)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn object(key: &str, etag: &str) -> Object {
-        Object { key: key.to_owned(), etag: etag.to_owned(), bytes: 1 }
-    }
-
-    fn drain(objects: &mut Objects) -> Vec<(u64, String)> {
-        std::iter::from_fn(|| objects.take()).map(|(number, object)| (number, object.key)).collect()
-    }
-
-    #[tokio::test]
-    async fn each_version_is_found_once_whatever_the_order_and_the_restarts() {
-        let dir = tempfile::tempdir().unwrap();
-        let now = Timestamp::default();
-        let mut objects = Objects::open(dir.path(), "b", 0).unwrap();
-        assert_eq!(objects.find(vec![object("z", "1"), object("a", "1"), object("z", "1")], now).await, Ok(2));
-        assert_eq!(objects.find(vec![object("a", "1"), object("a", "2"), object("0", "1")], now).await, Ok(2));
-        assert_eq!(drain(&mut objects), [(0, "z".into()), (1, "a".into()), (2, "a".into()), (3, "0".into())]);
-        drop(objects);
-        let mut objects = Objects::open(dir.path(), "b", 2).unwrap();
-        assert_eq!(drain(&mut objects), [(2, "a".into()), (3, "0".into())]);
-        assert_eq!(objects.find(vec![object("a", "2"), object("new", "1")], now).await, Ok(1));
-        assert_eq!(drain(&mut objects), [(4, "new".into())]);
-        drop(objects);
-        let mut objects = Objects::open(dir.path(), "other", 5).unwrap();
-        assert_eq!(objects.find(vec![object("a", "2")], now).await, Ok(1));
-        assert_eq!(drain(&mut objects), [(5, "a".into())]);
-    }
-
-    #[tokio::test]
-    async fn what_could_not_be_read_is_found_again_even_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let now = Timestamp::default();
-        let mut objects = Objects::open(dir.path(), "b", 0).unwrap();
-        objects.find(vec![object("a", "1"), object("b", "1")], now).await.unwrap();
-        drain(&mut objects);
-        objects.again(object("a", "1"), now, Duration::seconds(9)).await.unwrap();
-        assert_eq!(objects.find(vec![object("a", "1")], now).await, Ok(0));
-        drop(objects);
-        let mut objects = Objects::open(dir.path(), "b", 0).unwrap();
-        assert_eq!(drain(&mut objects), [(1, "b".into())]);
-        assert_eq!(objects.tries(&object("a", "1")), 1);
-        assert_eq!(objects.find(vec![object("a", "1"), object("b", "1")], now).await, Ok(1));
-        assert_eq!(drain(&mut objects), [(2, "a".into())]);
-    }
-
-    #[tokio::test]
-    async fn a_lost_list_gives_no_number_twice_and_the_limit_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let now = Timestamp::default();
-        let mut objects = Objects::open(dir.path(), "b", 7).unwrap();
-        objects.find(vec![object("a", "1")], now).await.unwrap();
-        assert_eq!(drain(&mut objects), [(7, "a".into())]);
-        objects.objects_max = 1;
-        let error = objects.find(vec![object("b", "1")], now).await.unwrap_err();
-        assert!(error.to_string().contains("more than 1 objects"), "{error}");
     }
 }

@@ -10,6 +10,8 @@ mod demo;
 mod door;
 mod envelopes;
 mod files;
+#[path = "../fakes/s3.rs"]
+mod fake_s3;
 mod hostile;
 mod kinds;
 mod late;

@@ -1,63 +1,34 @@
-//! The requests to a bucket: one page of a listing, one object. Each is tried again where that can help.
+//! The requests to a bucket: one page of a listing, a range of an object. Only ever GET. Each is made again where that can help.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::EncodingType;
 
+use super::failure::{Failure, Pace};
 use super::{S3Counts, S3Settings};
 use crate::source::objects::Object;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Until the first byte of an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two attempts.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
-/// Why a request came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
-    /// No such key, or another version of it by now.
-    #[error("it is not there any more: {0}")]
-    Gone(String),
-    /// The server will not, however often it is asked.
-    #[error("refused: {0}")]
-    Refused(String),
-    /// The next attempt may go well.
-    #[error("{0}")]
-    Passing(String),
-}
+/// Bytes of a body that are progress: a body that breaks off again and again is read on for as long as so many come each time.
+const PROGRESS_BYTES: usize = 64 << 10;
 
-impl Failure {
-    fn of<E>(error: SdkError<E>) -> Self
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let code = error.code().unwrap_or_default();
-        let text = match (error.code(), error.message(), status) {
-            (Some(code), Some(message), _) => format!("{code}: {message}"),
-            (Some(code), None, _) => code.to_owned(),
-            (None, _, Some(status)) if status >= 400 => format!("HTTP status {status}"),
-            (None, ..) => DisplayErrorContext(&error).to_string(),
-        };
-        match (code, status) {
-            ("RequestTimeout" | "SlowDown" | "InternalError" | "ServiceUnavailable", _) => Self::Passing(text),
-            ("NoSuchBucket", _) => Self::Refused(text),
-            (_, Some(404 | 412)) => Self::Gone(text),
-            (_, Some(status)) if status >= 500 || matches!(status, 408 | 429) || status < 300 => Self::Passing(text),
-            (_, Some(_)) => Self::Refused(text),
-            (_, None) if matches!(error, SdkError::ConstructionFailure(_)) => Self::Refused(text),
-            (_, None) => Self::Passing(text),
-        }
-    }
+/// Where a listing begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct From {
+    /// Only keys that start so; within the source's own prefix.
+    pub(super) prefix: String,
+    /// Only keys after this one, in the server's order.
+    pub(super) after: Option<String>,
+    /// Keys of one page; `None`: as many as the server gives.
+    pub(super) page: Option<i32>,
 }
 
 /// One page of a listing.
@@ -73,99 +44,183 @@ pub(super) struct Listing {
 pub(super) struct Bucket {
     client: Client,
     name: String,
-    prefix: String,
-    attempts_max: u32,
-    backoff: Duration,
+    timeout: Duration,
+    pace: Arc<Pace>,
     counts: Arc<S3Counts>,
+}
+
+/// What all clients of a source share: credentials, region, timeouts.
+pub(super) async fn shared(settings: &S3Settings) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(settings.timeout).build();
+    // Attempts are counted here, over the body too, which the client's own retries do not cover.
+    let mut shared = aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    if let Some(profile) = &settings.profile {
+        shared = shared.profile_name(profile);
+    }
+    // Stores that are not AWS take any region, and have none to be asked for.
+    if let Some(region) = settings.region.clone().or_else(|| settings.endpoint.is_some().then(|| "us-east-1".to_owned())) {
+        shared = shared.region(Region::new(region));
+    }
+    if let Some((access_key, secret_key)) = &settings.keys {
+        shared = shared.credentials_provider(Credentials::new(access_key, secret_key, None, None, "bartizan"));
+    }
+    shared.load().await
 }
 
 impl Bucket {
     /// Sets the client up; asks nothing yet.
-    pub(super) async fn connect(settings: &S3Settings, counts: Arc<S3Counts>) -> Self {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
-        let region = settings.region.clone().or_else(|| settings.endpoint.is_some().then(|| "us-east-1".to_owned()));
-        // Attempts are counted here, over the body too, which the client's own retries do not cover.
-        let mut shared = aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
-        if let Some(region) = region {
-            shared = shared.region(Region::new(region));
-        }
-        if let Some((access_key, secret_key)) = &settings.keys {
-            shared = shared.credentials_provider(Credentials::new(access_key, secret_key, None, None, "bartizan"));
-        }
-        let shared = shared.load().await;
+    pub(super) fn connect(settings: &S3Settings, shared: &SdkConfig, counts: Arc<S3Counts>) -> Self {
         // Stores that are not AWS refuse checksums that were not asked for, and send none.
-        let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        let mut config = aws_sdk_s3::config::Builder::from(shared)
             .force_path_style(settings.path_style)
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         if let Some(endpoint) = &settings.endpoint {
             config = config.endpoint_url(endpoint);
         }
-        Self {
-            client: Client::from_conf(config.build()),
-            name: settings.bucket.clone(),
-            prefix: settings.prefix.clone(),
-            attempts_max: settings.attempts_max.max(1),
-            backoff: settings.backoff,
-            counts,
-        }
+        let pace = Arc::new(Pace::new(settings.attempts_max, settings.backoff));
+        Self { client: Client::from_conf(config.build()), name: settings.bucket.clone(), timeout: settings.timeout, pace, counts }
     }
 
-    /// Tries until it goes well, can not, or was tried often enough.
-    async fn persist<T, F: Future<Output = Result<T, Failure>>>(&self, attempt: impl Fn() -> F) -> Result<T, Failure> {
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            match attempt().await {
-                Err(Failure::Passing(_)) if tried < self.attempts_max => {
-                    S3Counts::add(&self.counts.retries, 1);
-                    let wait = self.backoff.saturating_mul(1_u32.checked_shl(tried - 1).unwrap_or(u32::MAX)).min(BACKOFF_MAX);
-                    tokio::time::sleep(wait).await;
-                }
-                ended => return ended,
-            }
-        }
+    /// A page of the listing: the one at a token, or the first without one.
+    pub(super) async fn list(&self, from: &From, token: Option<&str>) -> Result<Listing, Failure> {
+        self.pace.persist(&self.counts, || self.list_once(from, token)).await
     }
 
-    /// The page of the listing that starts at a token; the first without one.
-    pub(super) async fn list(&self, token: Option<&str>) -> Result<Listing, Failure> {
-        let page = self.persist(|| self.list_once(token)).await?;
+    async fn list_once(&self, from: &From, token: Option<&str>) -> Result<Listing, Failure> {
+        let prefix = Some(from.prefix.clone()).filter(|prefix| !prefix.is_empty());
+        // Keys may have bytes that no XML can hold.
+        let request = self.client.list_objects_v2().bucket(&self.name).set_prefix(prefix).encoding_type(EncodingType::Url);
+        let request = request.set_start_after(from.after.clone()).set_max_keys(from.page).set_continuation_token(token.map(str::to_owned));
+        let page = request.send().await.map_err(Failure::of)?;
         let next = page.next_continuation_token().filter(|_| page.is_truncated() == Some(true)).map(str::to_owned);
         if page.is_truncated() == Some(true) && (next.is_none() || next.as_deref() == token) {
             return Err(Failure::Passing("the listing goes on, but the server does not say where".to_owned()));
         }
-        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+        let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
+        let mut objects = Vec::new();
+        for object in page.contents.unwrap_or_default() {
             let bytes = u64::try_from(object.size.unwrap_or_default()).unwrap_or_default();
             // A store without etags: size and time stand in for it.
             let etag = object.e_tag.unwrap_or_else(|| format!("{bytes} {:?}", object.last_modified.map(|time| time.as_nanos())));
-            object.key.map(|key| Object { key, etag, bytes })
-        });
-        Ok(Listing { objects: objects.collect(), next })
-    }
-
-    async fn list_once(&self, token: Option<&str>) -> Result<ListObjectsV2Output, Failure> {
-        let prefix = Some(self.prefix.clone()).filter(|prefix| !prefix.is_empty());
-        let request = self.client.list_objects_v2().bucket(&self.name).set_prefix(prefix).set_continuation_token(token.map(str::to_owned));
-        if crate::defect::is("start-after-cursor") {
-            let kept = crate::defect::keep(None);
-            let page = request.set_start_after(kept.clone().filter(|_| token.is_none())).send().await.map_err(Failure::of)?;
-            let last = page.contents().last().and_then(|object| object.key().map(str::to_owned));
-            crate::defect::keep(last.or(kept));
-            return Ok(page);
+            let modified_s = object.last_modified.map_or(0, |time| time.secs());
+            let key = object.key.and_then(|key| if is_encoded { decoded(&key) } else { Some(key) });
+            match key {
+                Some(key) => objects.push(Object { key, etag, bytes, modified_s }),
+                None => S3Counts::add(&self.counts.unnamable, 1),
+            }
         }
-        request.send().await.map_err(Failure::of)
+        Ok(Listing { objects, next })
     }
 
-    /// The bytes of this version of an object.
-    pub(super) async fn get(&self, object: &Object) -> Result<Vec<u8>, Failure> {
-        self.persist(|| self.get_once(object)).await
+    /// The bytes of this version of an object from `at` on, `len` of them. What came before a body broke off is not asked for again.
+    pub(super) async fn get(&self, object: &Object, at: u64, len: u64) -> Result<Vec<u8>, Failure> {
+        let mut read = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
+        let mut attempts = self.pace.attempts(&self.counts);
+        loop {
+            attempts.ready().await;
+            let before = read.len();
+            match self.get_once(object, at, len, &mut read).await {
+                Ok(()) => return Ok(attempts.went_well(read)),
+                Err(failure) => {
+                    if read.len().saturating_sub(before) >= PROGRESS_BYTES {
+                        attempts.renew();
+                    }
+                    attempts.failed(failure).await?;
+                }
+            }
+        }
     }
 
-    async fn get_once(&self, object: &Object) -> Result<Vec<u8>, Failure> {
+    async fn get_once(&self, object: &Object, at: u64, len: u64, read: &mut Vec<u8>) -> Result<(), Failure> {
+        let from = at + read.len() as u64;
+        let end = at + len;
         let etag = Some(object.etag.clone()).filter(|etag| !etag.contains(' '));
-        let request = self.client.get_object().bucket(&self.name).key(&object.key).set_if_match(etag);
+        let is_whole = from == 0 && end == object.bytes;
+        let range = (!is_whole).then(|| format!("bytes={from}-{}", end - 1));
+        let request = self.client.get_object().bucket(&self.name).key(&object.key).set_if_match(etag.clone()).set_range(range);
         let answer = request.send().await.map_err(Failure::of)?;
-        read_body(answer.body, object.bytes).await
+        // A server may not know conditions.
+        if let (Some(wanted), Some(got)) = (&etag, answer.e_tag())
+            && wanted.trim_matches('"') != got.trim_matches('"')
+        {
+            return Err(Failure::Replaced(format!("another version of it, {got}")));
+        }
+        let start = if is_whole { 0 } else { start_of(&answer, object)? };
+        let skip = from.checked_sub(start).ok_or_else(|| Failure::Passing("the server gives another range than it was asked for".to_owned()))?;
+        // A server that knows no ranges gives all of it.
+        let is_exact = is_whole || answer.content_range.is_some();
+        self.read_body(answer.body, skip, end - from, is_exact, read).await
+    }
+
+    /// Adds so many bytes of a body to `read`, after those that were not asked for.
+    async fn read_body(&self, mut body: ByteStream, mut skip: u64, len: u64, is_exact: bool, read: &mut Vec<u8>) -> Result<(), Failure> {
+        let before = read.len();
+        loop {
+            let got = (read.len() - before) as u64;
+            if got == len && !is_exact {
+                return Ok(());
+            }
+            match tokio::time::timeout(self.timeout, body.try_next()).await {
+                Ok(Ok(Some(piece))) => {
+                    S3Counts::add(&self.counts.bytes, piece.len() as u64);
+                    let unasked = usize::try_from(skip).unwrap_or(usize::MAX).min(piece.len());
+                    S3Counts::add(&self.counts.reread, unasked as u64);
+                    skip -= unasked as u64;
+                    let piece = piece.get(unasked..).unwrap_or_default();
+                    let room = usize::try_from(len - got).unwrap_or(usize::MAX);
+                    if piece.len() > room && is_exact {
+                        read.truncate(before);
+                        return Err(Failure::Passing(format!("the body is longer than the {len} bytes that were listed")));
+                    }
+                    read.extend_from_slice(piece.get(..room).unwrap_or(piece));
+                }
+                Ok(Ok(None)) if got == len => return Ok(()),
+                Ok(Ok(None)) => return Err(Failure::Passing(format!("the body ended after {got} of {len} bytes"))),
+                // All of it came before that.
+                Ok(Err(_)) | Err(_) if got == len => return Ok(()),
+                Ok(Err(error)) => return Err(Failure::Passing(format!("the body broke off after {got} of {len} bytes: {error}"))),
+                Err(_) => return Err(Failure::Passing(format!("the body stood still after {got} of {len} bytes"))),
+            }
+        }
+    }
+}
+
+/// The offset at which a body begins: of a range, or 0 where the server gives all of it.
+fn start_of(answer: &GetObjectOutput, object: &Object) -> Result<u64, Failure> {
+    let Some(range) = answer.content_range() else { return Ok(0) };
+    let text = range.strip_prefix("bytes ").and_then(|range| range.split_once('/'));
+    let start = text.and_then(|(range, total)| Some((range.split_once('-')?.0.parse::<u64>().ok()?, total)));
+    match start {
+        Some((_, total)) if total.parse::<u64>().is_ok_and(|total| total != object.bytes) => {
+            Err(Failure::Replaced(format!("another version of it, of {total} bytes and not {}", object.bytes)))
+        }
+        Some((start, _)) => Ok(start),
+        None => Err(Failure::Passing(format!("the server gives a range that can not be read: {range}"))),
+    }
+}
+
+/// A key as it was before it was written for a listing: `%41` is `A`, and a plus a blank. `None` if that is no text.
+pub(super) fn decoded(key: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key.as_bytes();
+    loop {
+        rest = match rest {
+            [] => return String::from_utf8(bytes).ok(),
+            [b'%', high, low, rest @ ..] => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                bytes.push(u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?);
+                rest
+            }
+            [b'+', rest @ ..] => {
+                bytes.push(b' ');
+                rest
+            }
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
+        };
     }
 }
 
@@ -173,21 +228,5 @@ impl Bucket {
 impl Bucket {
     pub(super) async fn put(&self, key: &str, body: String) {
         self.client.put_object().bucket(&self.name).key(key).body(body.into_bytes().into()).send().await.unwrap();
-    }
-}
-
-/// All bytes of a body that has to have this many.
-async fn read_body(mut body: ByteStream, bytes: u64) -> Result<Vec<u8>, Failure> {
-    let mut read = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default().min(1 << 20));
-    loop {
-        match body.try_next().await {
-            Ok(Some(piece)) if (read.len() + piece.len()) as u64 > bytes => {
-                return Err(Failure::Passing(format!("the body is longer than the {bytes} bytes that were listed")));
-            }
-            Ok(Some(piece)) => read.extend_from_slice(&piece),
-            Ok(None) if read.len() as u64 == bytes => return Ok(read),
-            Ok(None) => return Err(Failure::Passing(format!("the body ended after {} of {bytes} bytes", read.len()))),
-            Err(error) => return Err(Failure::Passing(format!("the body broke off after {} of {bytes} bytes: {error}", read.len()))),
-        }
     }
 }

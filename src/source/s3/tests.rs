@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::fake::{FakeS3, Fault};
+use super::fake::{FakeS3, Fault, Order};
 use super::*;
-use crate::model::{Position, RejectReason, Timestamp};
+use crate::model::{Form, RejectReason, Timestamp};
+use crate::source::objects::place;
 
 fn settings(endpoint: &str) -> S3Settings {
     S3Settings {
@@ -12,17 +13,19 @@ fn settings(endpoint: &str) -> S3Settings {
         keys: Some(("bartizan".to_owned(), "bartizan-secret".to_owned())),
         poll: Duration::from_millis(1),
         backoff: Duration::from_millis(1),
-        sweeps_max: Some(1),
+        polls_max: Some(1),
         ..S3Settings::new("bucket".into(), "logs")
     }
 }
 
 /// What one run of the source gave.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Run {
     read: Vec<(String, String)>,
     rejects: Vec<RejectReason>,
     errors: Vec<String>,
+    notices: Vec<String>,
+    tells: Option<Arc<dyn Tells>>,
     counts: Arc<S3Counts>,
 }
 
@@ -43,16 +46,30 @@ async fn run(settings: S3Settings, dir: &Path, checkpoint: &mut Checkpoint, enve
     let clock = Clock::simulated(Timestamp::default());
     let mut source = S3Source::open(settings, dir, checkpoint, clock.clone()).await.unwrap();
     let mut run = Run { counts: source.counts(), ..Run::default() };
+    let mut open: Option<(String, String)> = None;
     for _ in 0..envelopes_max {
         clock.advance(Span::hours(24));
         match source.next().await {
             Ok(Some(envelope)) => {
-                let expected = checkpoint.get(&envelope.origin.partition).0 + 1;
-                assert_eq!(envelope.upto, Position(expected), "the numbers have no gap");
+                let (before, after) = (place(checkpoint.get(&envelope.origin.partition)), place(envelope.upto));
+                let is_end = after == (before.0 + 1, 0);
+                assert!(is_end || after.0 == before.0 && after.1 > before.1, "the numbers have no gap: {before:?} {after:?}");
                 checkpoint.advance(&envelope.origin.partition, envelope.upto);
                 run.rejects.extend(envelope.rejects.iter().map(|reject| reject.reason));
+                run.notices.extend(envelope.notices.iter().map(|notice| format!("{}: {}", notice.what.name(), notice.detail)));
                 for (_, payload) in envelope.payloads {
-                    run.read.push((envelope.origin.object.to_string(), String::from_utf8(payload).unwrap()));
+                    let (key, text) = (envelope.origin.object.to_string(), String::from_utf8(payload).unwrap());
+                    match (envelope.form, open.take()) {
+                        (Form::Piece { .. }, Some((name, before))) => {
+                            assert_eq!(name, key);
+                            open = Some((key, before + &text));
+                        }
+                        (Form::Piece { .. }, None) => open = Some((key, text)),
+                        _ => run.read.push((key, text)),
+                    }
+                }
+                if envelope.is_last {
+                    run.read.extend(open.take());
                 }
             }
             Ok(None) => break,
@@ -64,6 +81,8 @@ async fn run(settings: S3Settings, dir: &Path, checkpoint: &mut Checkpoint, enve
             }
         }
     }
+    run.read.extend(open);
+    run.tells = Some(source.tells());
     run
 }
 
@@ -76,6 +95,10 @@ const ODD_KEYS: &[&str] = &[
     "audit/&<amp>.json",
     "audit/a=b&c?d#e.json",
     "audit/~!@$^*()',;|`{}[].json",
+    "audit/../up/./here.json",
+    "audit/new\nline\tand\u{1}.json",
+    "audit/%41+%2F.json",
+    "audit/2026-01-01T03:00:00.123+03:00.json",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,17 +107,19 @@ async fn keys_of_all_spellings_are_read_once() {
     for key in ODD_KEYS {
         server.put(key, &format!("body of {key}"));
     }
+    let long = format!("audit/{}", "k".repeat(1_018));
+    server.put(&long, &format!("body of {long}"));
     server.put("audit/empty.json", "");
     server.put("audit/folder/", "");
     let (dir, mut checkpoint) = (tempfile::tempdir().unwrap(), Checkpoint::default());
     let first = run(settings(&server.endpoint), dir.path(), &mut checkpoint, 100).await;
-    let mut expected = ODD_KEYS.to_vec();
+    let mut expected = [ODD_KEYS, &[&long]].concat();
     expected.sort_unstable();
     assert_eq!(first.keys(), expected);
     assert!(first.read.iter().all(|(key, body)| *body == format!("body of {key}")));
-    assert_eq!((first.count(|c| &c.found), first.count(|c| &c.failed)), (10, 0));
+    assert_eq!((first.count(|c| &c.found), first.count(|c| &c.failed)), (15, 0));
     let again = run(settings(&server.endpoint), dir.path(), &mut checkpoint, 100).await;
-    assert_eq!((again.keys().len(), again.count(|c| &c.listed)), (0, 10));
+    assert_eq!((again.keys().len(), again.count(|c| &c.listed)), (0, 15));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,9 +131,9 @@ async fn a_stop_anywhere_reads_the_rest_and_nothing_twice() {
     for stop in [0, 1, 6, 7, 8, 39, 40] {
         let (dir, mut checkpoint) = (tempfile::tempdir().unwrap(), Checkpoint::default());
         let first = run(settings(&server.endpoint), dir.path(), &mut checkpoint, stop).await;
-        server.shelf.lock().unwrap().is_backwards = true;
+        server.shelf.lock().unwrap().order = Order::Backwards;
         let second = run(settings(&server.endpoint), dir.path(), &mut checkpoint, 100).await;
-        server.shelf.lock().unwrap().is_backwards = false;
+        server.shelf.lock().unwrap().order = Order::Bytes;
         let mut keys = [first.keys(), second.keys()].concat();
         keys.sort_unstable();
         assert_eq!(first.keys().len(), stop);
@@ -140,9 +165,9 @@ async fn passing_faults_cost_a_retry() {
     server.fault("", [Fault::Status(503, "SlowDown"), Fault::Status(500, "InternalError")]);
     server.fault("500", [Fault::Status(500, "InternalError")]);
     server.fault("slow", [Fault::Status(400, "RequestTimeout"), Fault::Status(429, "TooMany")]);
-    server.fault("short", [Fault::Short, Fault::Short]);
-    server.fault("reset", [Fault::Reset]);
-    server.fault("many", [Fault::Status(502, ""), Fault::Short, Fault::Reset, Fault::Status(504, "")]);
+    server.fault("short", [Fault::Reset(10), Fault::Short(5)]);
+    server.fault("reset", [Fault::Reset(0)]);
+    server.fault("many", [Fault::Status(502, ""), Fault::Reset(9), Fault::Reset(0), Fault::Status(504, "")]);
     let (dir, mut checkpoint) = (tempfile::tempdir().unwrap(), Checkpoint::default());
     let run = run(settings(&server.endpoint), dir.path(), &mut checkpoint, 100).await;
     assert_eq!(run.keys(), ["500", "many", "reset", "short", "slow"]);
@@ -160,7 +185,7 @@ async fn what_fails_longer_is_read_by_a_later_listing_or_given_up_by_name() {
     server.fault("later", [Fault::Status(500, "InternalError"); 12]);
     server.fault("never", [Fault::Status(403, "AccessDenied"); 100]);
     let (dir, mut checkpoint) = (tempfile::tempdir().unwrap(), Checkpoint::default());
-    let many = S3Settings { sweeps_max: Some(100), poll: Duration::from_millis(1), ..settings(&server.endpoint) };
+    let many = S3Settings { polls_max: Some(100), poll: Duration::from_millis(1), ..settings(&server.endpoint) };
     // Both that fail take a number a try, besides the four that are read.
     let run = run(many, dir.path(), &mut checkpoint, 3 + 3 + 2 * 10).await;
     assert_eq!(run.keys(), ["a", "later", "z"]);
@@ -177,7 +202,7 @@ async fn a_bucket_that_can_not_be_listed_is_an_error_and_later_a_passing_one() {
     let refused = run(settings(&server.endpoint), dir.path(), &mut checkpoint, 9).await;
     assert_eq!(refused.errors, ["cannot read `bucket logs`: refused: AccessDenied: by script"]);
     server.put("a", "a");
-    let thrice = S3Settings { sweeps_max: Some(3), ..settings(&server.endpoint) };
+    let thrice = S3Settings { polls_max: Some(3), ..settings(&server.endpoint) };
     server.fault("", [Fault::Not, Fault::Status(403, "AccessDenied")]);
     let passing = run(thrice, dir.path(), &mut checkpoint, 9).await;
     assert_eq!(passing.errors, ["cannot reach `bucket logs`: refused: AccessDenied: by script"]);
@@ -225,7 +250,8 @@ async fn live_a_real_server() {
     let started = call(&script, &["start", at]);
     let endpoint = started.split_whitespace().next().unwrap();
     call(&script, &["bucket", at, "logs"]);
-    let bucket = bucket::Bucket::connect(&settings(endpoint), Arc::default()).await;
+    let shared = bucket::shared(&settings(endpoint)).await;
+    let bucket = bucket::Bucket::connect(&settings(endpoint), &shared, Arc::default());
     let keys: Vec<String> = (0..50).map(|n| format!("audit/2026-01-01T00:00:{n:02}Z+{n}.json")).collect();
     for key in &keys {
         bucket.put(key, format!("body of {key}")).await;

@@ -1,9 +1,5 @@
 //! Items 1 to 3, 14 and 17: keys, orders and versions of objects, against a bucket of this process.
 
-#[path = "../../../src/source/s3/fake.rs"]
-#[expect(dead_code, reason = "the source's own tests use all of it")]
-mod fake;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +10,8 @@ use bartizan::ports::Source;
 use bartizan::source::s3::{S3Settings, S3Source};
 use serde_json::json;
 
-use self::fake::FakeS3;
 use super::{audit, azure, changed, cloudwatch};
+use crate::fake_s3::FakeS3;
 use crate::reading::{Reading, facts, origin};
 
 fn settings(server: &FakeS3) -> S3Settings {
@@ -25,7 +21,7 @@ fn settings(server: &FakeS3) -> S3Settings {
         keys: Some(("key".to_owned(), "secret".to_owned())),
         poll: Duration::from_millis(1),
         backoff: Duration::from_millis(1),
-        sweeps_max: Some(1),
+        polls_max: Some(1),
         ..S3Settings::new("bucket".into(), "logs")
     }
 }
