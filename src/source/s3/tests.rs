@@ -1,3 +1,7 @@
+mod polls;
+mod streams;
+mod versions;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,11 +48,23 @@ impl Run {
 /// Reads until the source ends, or so many envelopes came, and moves the checkpoint over all of it.
 async fn run(settings: S3Settings, dir: &Path, checkpoint: &mut Checkpoint, envelopes_max: usize) -> Run {
     let clock = Clock::simulated(Timestamp::default());
+    run_on(&clock, settings, dir, checkpoint, envelopes_max, |_| clock.advance(Span::hours(24))).await
+}
+
+/// The same, on this clock, and doing something before each envelope.
+async fn run_on(
+    clock: &Clock,
+    settings: S3Settings,
+    dir: &Path,
+    checkpoint: &mut Checkpoint,
+    envelopes_max: usize,
+    mut before: impl FnMut(usize),
+) -> Run {
     let mut source = S3Source::open(settings, dir, checkpoint, clock.clone()).await.unwrap();
     let mut run = Run { counts: source.counts(), ..Run::default() };
     let mut open: Option<(String, String)> = None;
-    for _ in 0..envelopes_max {
-        clock.advance(Span::hours(24));
+    for number in 0..envelopes_max {
+        before(number);
         match source.next().await {
             Ok(Some(envelope)) => {
                 let (before, after) = (place(checkpoint.get(&envelope.origin.partition)), place(envelope.upto));
