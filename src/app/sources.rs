@@ -51,6 +51,8 @@ fn s3(settings: &SourceSettings) -> anyhow::Result<S3Settings> {
     s3.prefix = settings.prefix.clone().unwrap_or_default();
     s3.endpoint.clone_from(&settings.endpoint);
     s3.region.clone_from(&settings.region);
+    s3.profile.clone_from(&settings.profile);
+    s3.queue.clone_from(&settings.queue);
     s3.path_style = settings.path_style.unwrap_or(false);
     s3.keys = settings
         .access_key
@@ -59,6 +61,9 @@ fn s3(settings: &SourceSettings) -> anyhow::Result<S3Settings> {
         .map(|(access, secret)| (access.expose().to_owned(), secret.expose().to_owned()));
     if let Some(seconds) = settings.poll_s {
         s3.poll = Duration::from_secs(u64::from(seconds));
+    }
+    if let Some(seconds) = settings.sweep_s {
+        s3.sweep = Duration::from_secs(u64::from(seconds));
     }
     Ok(s3)
 }

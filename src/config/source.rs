@@ -47,12 +47,23 @@ pub struct SourceSettings {
     /// The bucket stands in the path of the URL, not in its host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_style: Option<bool>,
+    /// Which part of AWS's shared files holds; unset: what its environment says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     #[schemars(with = "Option<String>", extend("format" = "secret"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key: Option<Secret>,
     #[schemars(with = "Option<String>", extend("format" = "secret"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_key: Option<Secret>,
+    /// URL of a queue of SQS's kind that is told of new objects. Only makes it quicker: the bucket is listed all the same.
+    #[schemars(extend("format" = "http-url"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// How often the whole prefix is listed, in seconds; between that only what is likely to be new is.
+    #[schemars(range(min = 1, max = 86_400))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep_s: Option<u32>,
     /// `host:port`, each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub brokers: Option<Vec<String>>,
@@ -167,7 +178,7 @@ pub(super) const SOURCE_KINDS: &[KindRow] = &[
     KindRow {
         name: "s3",
         required: &["bucket"],
-        optional: &["prefix", "endpoint", "region", "path_style", "access_key", "secret_key", "poll_s"],
+        optional: &["prefix", "endpoint", "region", "path_style", "profile", "access_key", "secret_key", "queue", "poll_s", "sweep_s"],
         feature: None,
     },
     KindRow { name: "kafka", required: &["brokers", "topics"], optional: &["group"], feature: Some(("scale", cfg!(feature = "scale"))) },

@@ -108,6 +108,11 @@ fn broken_files() {
              bartizan.toml:6: `source[0].secret_key`: the secret at `env:EMPTY` is empty\n2 problems in the configuration",
         ),
         (
+            "[[source]]\nname = \"a\"\nkind = \"s3\"\nbucket = \"b\"\nqueue = \"sqs.eu-west-1.amazonaws.com/1/q\"\nsweep_s = 0\nprofile = \"p\"",
+            "bartizan.toml:5: `source[0].queue` must be a URL that starts with `https://` or `http://` and holds no password\n\
+             bartizan.toml:6: `source[0].sweep_s` must be from 1 to 86400\n2 problems in the configuration",
+        ),
+        (
             "[[drop]]\nquery = \"verb:(get\"\n[[drop]]\nname = \"x\"\n[[source]]\nname = \"p\"\nkind = \"push\"\nworkloads = [\"falco\"]",
             "bartizan.toml:1: `drop[0]` has no `name`\n\
              bartizan.toml:2: `drop[0].query`: the parenthesis is never closed at character 6: add `)`, or write `\\(` for the character itself\n\
@@ -155,6 +160,7 @@ fn entries_have_the_defaults_of_their_kind_and_secrets_stay_hidden() {
         (files.all_paths(), files.start, files.exclude, files.poll_s),
         (vec!["/x".to_owned(), "/y".to_owned()], Some(StartName::Beginning), Some(Vec::new()), Some(1))
     );
+    assert_eq!((config.sources[0].poll_s, config.sources[0].sweep_s, config.sources[0].region.as_deref()), (Some(10), Some(600), None));
     assert_eq!(config.routes[0].level_min, Some(crate::model::Level::Medium));
     let secret = config.notifiers[0].secret.as_ref().unwrap();
     assert_eq!(secret.expose(), "whsec_c2VjcmV0");

@@ -13,6 +13,7 @@ mod cursor;
 mod failure;
 #[cfg(test)]
 #[path = "../../tests/fakes/s3.rs"]
+#[expect(dead_code, reason = "what is slow or large is tested beside the whole program")]
 mod fake;
 mod fetch;
 mod message;

@@ -3,6 +3,7 @@
 
 mod backtest;
 mod blind;
+mod bucket;
 mod cli;
 mod compose;
 mod crash;

@@ -63,7 +63,7 @@ fn azure(category: &str, log: &str) -> Value {
         "properties": {"log": log, "stream": "stdout", "pod": "kube-apiserver-0", "containerID": "c"}})
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

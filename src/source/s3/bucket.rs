@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_sdk_s3::Client;
@@ -17,6 +18,8 @@ use crate::source::objects::Object;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Where nobody says which.
+const REGION: &str = "us-east-1";
 /// Bytes of a body that are progress: a body that breaks off again and again is read on for as long as so many come each time.
 const PROGRESS_BYTES: usize = 64 << 10;
 
@@ -58,9 +61,11 @@ pub(super) async fn shared(settings: &S3Settings) -> SdkConfig {
         shared = shared.profile_name(profile);
     }
     // Stores that are not AWS take any region, and have none to be asked for.
-    if let Some(region) = settings.region.clone().or_else(|| settings.endpoint.is_some().then(|| "us-east-1".to_owned())) {
-        shared = shared.region(Region::new(region));
-    }
+    let region = settings.region.clone().or_else(|| settings.endpoint.is_some().then(|| REGION.to_owned())).map(Region::new);
+    shared = match region {
+        Some(region) => shared.region(region),
+        None => shared.region(RegionProviderChain::default_provider().or_else(REGION)),
+    };
     if let Some((access_key, secret_key)) = &settings.keys {
         shared = shared.credentials_provider(Credentials::new(access_key, secret_key, None, None, "bartizan"));
     }

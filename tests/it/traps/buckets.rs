@@ -113,8 +113,8 @@ async fn trap_03_an_object_that_grows_is_read_again_and_gives_what_is_new() {
         assert_eq!(users(&events), expected);
     }
     let counts = reading.counts();
-    // What was half written is a reject of its time, and an event of the next.
-    assert_eq!((counts.events, counts.duplicates, counts.rejects), (3, 3, 1));
+    // What was half written is a reject of its time, and an event of the next. What was read before is not read again.
+    assert_eq!((counts.events, counts.duplicates, counts.rejects), (3, 0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,13 +150,14 @@ async fn trap_17_a_bucket_is_only_read() {
     for n in 0..30 {
         server.put(&format!("k{n}"), &audit(&n.to_string()).to_string());
     }
-    let before = server.shelf.lock().unwrap().objects.clone();
+    let etags = || server.shelf.lock().unwrap().objects.iter().map(|(key, object)| (key.clone(), object.etag.clone())).collect::<Vec<_>>();
+    let before = etags();
     let (dir, mut checkpoint, mut reading) = (tempfile::tempdir().unwrap(), Checkpoint::default(), Reading::new());
     for _ in 0..2 {
         sweep(settings(&server), dir.path(), &mut checkpoint, &mut reading).await;
     }
+    assert_eq!(etags(), before);
     let shelf = server.shelf.lock().unwrap();
-    assert_eq!(shelf.objects, before);
     assert_eq!(shelf.methods.iter().map(String::as_str).collect::<Vec<_>>(), ["GET"], "nothing is put, posted or deleted");
     assert_eq!(reading.counts().events, 30);
 }
