@@ -269,7 +269,7 @@ fn list(shelf: &Shelf, query: &str, fault: Option<Fault>) -> String {
     let start = parameter("continuation-token").map_or(0, |token| keys.iter().position(|key| encode(key) == token).map_or(0, |at| at + 1));
     let size = parameter("max-keys").map_or(shelf.page, |max| max.parse::<usize>().unwrap().min(shelf.page));
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><EncodingType>url</EncodingType>".to_owned();
-    let page = keys.iter().skip(start).take(size);
+    let mut page = keys.iter().skip(start).take(size);
     for key in page.clone() {
         let (etag, len, modified_s) =
             objects.get(*key).map_or(("\"ghost\"", 5, MODIFIED_S), |object| (&object.etag, object.len(), object.modified_s));
@@ -278,7 +278,7 @@ fn list(shelf: &Shelf, query: &str, fault: Option<Fault>) -> String {
         let key = encode(key);
         write!(text, "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>{etag}</ETag><Size>{len}</Size><StorageClass>MOON_BASE</StorageClass></Contents>").unwrap();
     }
-    match page.last().filter(|_| start + size < keys.len()) {
+    match page.next_back().filter(|_| start + size < keys.len()) {
         Some(last) => {
             let token = encode(last);
             write!(text, "<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>").unwrap();
