@@ -13,8 +13,10 @@ mod known;
 mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::Duration as StdDuration;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,13 @@ use known::{KeyId, Keys};
 
 /// Keys that one source may know: about 42 bytes each in memory. Past it the source stops with an error.
 pub const OBJECTS_MAX: usize = 20_000_000;
+
+/// Between two attempts to write while the disk is full.
+const FULL_WAIT: StdDuration = StdDuration::from_secs(1);
+
+/// How long the log may still be held by the source that had it before.
+const HOLD_WAIT: StdDuration = StdDuration::from_millis(20);
+const HOLD_TRIES: u32 = 500;
 
 /// Objects of one frame of the log: a page of a listing.
 const FRAME_OBJECTS_MAX: usize = 1_000;
@@ -132,6 +141,8 @@ pub struct Objects {
     read: Vec<(u64, KeyId, Known)>,
     log: Writer,
     objects_max: usize,
+    /// Let go after the log: who opens it next waits for that.
+    _held: File,
 }
 
 impl Objects {
@@ -140,6 +151,7 @@ impl Objects {
     /// # Errors
     /// When the log can not be opened or read.
     pub fn open(dir: &Path, bucket: &str, done: Position) -> io::Result<Self> {
+        let held = hold(dir)?;
         let (log, recovery) = Writer::open(dir, Options::default(), 0)?;
         let done = place(done);
         let mut objects = Self {
@@ -153,6 +165,7 @@ impl Objects {
             read: Vec::new(),
             log,
             objects_max: OBJECTS_MAX,
+            _held: held,
         };
         let mut pages = Reader::new(dir, recovery.first);
         while let Some(frame) = pages.next(recovery.next)? {
@@ -281,6 +294,11 @@ impl Objects {
         self.read.push((pending.number, key, known));
     }
 
+    /// Objects of which it is not written down yet how much was read.
+    pub fn unsaved(&self) -> usize {
+        self.read.len()
+    }
+
     /// Writes down what was read so far.
     ///
     /// # Errors
@@ -316,9 +334,29 @@ impl Objects {
         self.tries.get(&(object.key_id(&self.bucket), object.version())).map_or(0, |(tries, _)| *tries)
     }
 
+    /// Waits for room on the disk, if that is what is missing: what is to be written down can not be left out.
     async fn append(&self, page: &Page, now: Timestamp) -> Result<(), AppendError> {
         let bytes = serde_json::to_vec(page).map_err(|error| AppendError::Refused(error.to_string()))?;
-        let packed = Packed::new(now, 0, &bytes).map_err(|error| AppendError::Refused(error.to_string()))?;
-        self.log.append(vec![packed]).await.map(drop)
+        loop {
+            let packed = Packed::new(now, 0, &bytes).map_err(|error| AppendError::Refused(error.to_string()))?;
+            match self.log.append(vec![packed]).await {
+                Err(AppendError::Full | AppendError::Busy) => tokio::time::sleep(FULL_WAIT).await,
+                ended => return ended.map(drop),
+            }
+        }
     }
+}
+
+/// One at a time has the log: a source that was dropped may need a moment to end.
+fn hold(dir: &Path) -> io::Result<File> {
+    std::fs::create_dir_all(dir)?;
+    let file = File::options().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+    for _ in 0..HOLD_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(HOLD_WAIT),
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, "another source has it open"))
 }

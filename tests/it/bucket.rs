@@ -20,9 +20,10 @@ use crate::service::setting;
 const OBJECTS: usize = 600;
 /// Events of an object when it is put.
 const EVENTS_EACH: usize = 4;
-/// From one checkpoint to the next, in envelopes; from one crash to the next, in objects.
+/// From one checkpoint to the next, in envelopes.
 const FLUSH_EVERY: usize = 20;
-const CRASH_EVERY: usize = 997;
+/// From one crash to the next, in envelopes, at least; there are two in a small run.
+const CRASH_EVERY: usize = 97;
 
 fn size(name: &str, ordinary: usize) -> usize {
     setting(name).and_then(|size| size.parse().ok()).unwrap_or(ordinary)
@@ -89,12 +90,13 @@ struct Rig {
     settings: S3Settings,
     dir: tempfile::TempDir,
     clock: Clock,
-    source: S3Source,
+    source: Option<S3Source>,
     worker: Worker,
     /// What would be durable, and what has been read beyond it.
     durable: (Checkpoint, BTreeSet<EventId>),
     reached: (Checkpoint, BTreeSet<EventId>),
     envelopes: usize,
+    crash_every: usize,
     crashes: usize,
     notices: Vec<String>,
 }
@@ -105,7 +107,7 @@ fn worker() -> Worker {
 }
 
 impl Rig {
-    async fn start(server: &FakeS3) -> Self {
+    async fn start(server: &FakeS3, crash_every: usize) -> Self {
         let settings = S3Settings {
             endpoint: Some(server.endpoint.clone()),
             path_style: true,
@@ -121,12 +123,24 @@ impl Rig {
         let durable = (Checkpoint::default(), BTreeSet::new());
         let source = S3Source::open(settings.clone(), dir.path(), &durable.0, clock.clone()).await.unwrap();
         let reached = durable.clone();
-        Self { settings, dir, clock, source, worker: worker(), durable, reached, envelopes: 0, crashes: 0, notices: Vec::new() }
+        Self {
+            settings,
+            dir,
+            clock,
+            source: Some(source),
+            worker: worker(),
+            durable,
+            reached,
+            envelopes: 0,
+            crash_every,
+            crashes: 0,
+            notices: Vec::new(),
+        }
     }
 
     /// As the flow does it: what was decoded, and then how far that is.
     async fn step(&mut self) {
-        let envelope = match tokio::time::timeout(Duration::from_millis(100), self.source.next()).await {
+        let envelope = match tokio::time::timeout(Duration::from_millis(100), self.source.as_mut().unwrap().next()).await {
             Ok(Ok(envelope)) => envelope.unwrap(),
             Ok(Err(error)) => {
                 assert!(error.is_transient(), "{error:?}");
@@ -148,7 +162,7 @@ impl Rig {
             self.reached.0.advance(&envelope.origin.partition, upto);
         }
         self.envelopes += 1;
-        if self.envelopes.is_multiple_of(CRASH_EVERY) {
+        if self.envelopes.is_multiple_of(self.crash_every) {
             self.crash().await;
         } else if self.envelopes.is_multiple_of(FLUSH_EVERY) {
             self.durable = self.reached.clone();
@@ -159,7 +173,8 @@ impl Rig {
         self.crashes += 1;
         self.reached = self.durable.clone();
         self.worker = worker();
-        self.source = S3Source::open(self.settings.clone(), self.dir.path(), &self.durable.0, self.clock.clone()).await.unwrap();
+        drop(self.source.take());
+        self.source = S3Source::open(self.settings.clone(), self.dir.path(), &self.durable.0, self.clock.clone()).await.ok();
     }
 
     /// Goes on until so many events are there.
@@ -192,7 +207,7 @@ async fn through_faults(objects: usize, order: Order) {
     let server = FakeS3::start().await;
     (server.shelf.lock().unwrap().page, server.shelf.lock().unwrap().order) = (50, order);
     let mut dice = Dice(7);
-    let mut rig = Rig::start(&server).await;
+    let mut rig = Rig::start(&server, CRASH_EVERY.max(objects / 10) | 1).await;
     let (mut expected, mut content, mut faults) = (0, 0_u64, 0);
     let waves = 5;
     for wave in 0..waves {
@@ -240,10 +255,11 @@ async fn through_faults(objects: usize, order: Order) {
         "{objects} objects, {expected} events, {} crashes, {faults} faults of objects, {overwritten} replaced: missed 0, twice 0; {sent} bytes sent of {content}, {share:.2} % again",
         rig.crashes
     );
-    // A crash loses the word of what it had just noticed, as it loses the events.
-    assert!(rig.notices.iter().filter(|what| *what == "overwritten").count() >= overwritten, "{:?} {overwritten}", rig.notices);
+    // What was read last before a crash is not known so well that its replacement would be told.
+    assert!(rig.notices.iter().filter(|what| *what == "overwritten").count() + rig.crashes >= overwritten, "{:?} {overwritten}", rig.notices);
     assert!(methods.iter().all(|method| method == "GET" || method.starts_with("POST AmazonSQS.")), "{methods:?}");
-    assert!(share <= 5.0, "{share}");
+    // In a small run a crash is a large share.
+    assert!(share <= if objects < 2_000 { 30.0 } else { 5.0 }, "{share}");
 }
 
 /// A gzip member of stored lines, of which each takes as many bytes as any other.

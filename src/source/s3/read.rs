@@ -12,6 +12,9 @@ use super::{OBJECT_TRIES_MAX, OBJECT_WAIT_MAX, S3Counts};
 use crate::model::{ClusterId, Duration, Envelope, Form, Notice, Noticed, Origin, Reject, RejectReason};
 use crate::source::objects::{Known, Object, Pending, position};
 
+/// Objects of which it is not written down yet how much was read.
+const UNSAVED_MAX: usize = 250;
+
 /// How an object in pieces ended.
 #[derive(Debug, Default)]
 struct Ended {
@@ -37,6 +40,9 @@ impl Sweeper {
             .buffered(self.settings.concurrency.max(1));
         while let Some((pending, fetched)) = fetches.next().await {
             self.hand_over(pending, fetched).await?;
+            if self.objects.unsaved() >= UNSAVED_MAX {
+                self.objects.save(self.clock.now()).await.map_err(Broken::Log)?;
+            }
         }
         Ok(())
     }
