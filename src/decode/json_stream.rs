@@ -91,11 +91,11 @@ impl Reader {
         Self { base: offset, line: offset, is_started: offset > 0, ..Self::new(None) }
     }
 
-    /// Whether nothing is open that what comes next belongs to.
+    /// Whether a line begins here, and nothing is open that it belongs to. Within a line what was bad is told by where the line began.
     pub(super) fn is_between(&self) -> bool {
         let is_plain = self.is_started && self.form == Form::Text && self.records_max.is_none();
         let is_open = !self.frames.is_empty() || self.resync.is_some() || self.prefixed.is_some() || !self.parts.is_empty();
-        is_plain && !is_open && self.suspect_upto <= self.base
+        is_plain && !is_open && self.suspect_upto <= self.base && self.line == self.base
     }
 
     /// For a payload within envelopes, which stands there whole.
