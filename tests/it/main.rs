@@ -10,9 +10,9 @@ mod crash;
 mod demo;
 mod door;
 mod envelopes;
-mod files;
 #[path = "../fakes/s3.rs"]
 mod fake_s3;
+mod files;
 mod hostile;
 mod kinds;
 mod late;

@@ -135,7 +135,7 @@ impl Streaming {
         }
         let upto = Position(if is_last { self.upto } else { 0 });
         let payloads = vec![(Position(self.from), piece)];
-        let envelope = Envelope { form: Form::Piece, is_last, payloads, rejects, ..Envelope::empty(Arc::clone(&self.origin), upto) };
+        let envelope = Envelope { form: Form::Piece { at: 0 }, is_last, payloads, rejects, ..Envelope::empty(Arc::clone(&self.origin), upto) };
         Ok(if is_last { Piece::Last(envelope) } else { Piece::Gives(envelope) })
     }
 

@@ -81,7 +81,7 @@ impl Bench {
         self.rejects += envelope.rejects.len();
         self.notices.extend(envelope.notices.iter().map(|notice| notice.what.name()));
         for (_, payload) in envelope.payloads {
-            if envelope.form == Form::Piece {
+            if matches!(envelope.form, Form::Piece { .. }) {
                 self.pieces.entry(partition.clone()).or_default().extend(payload);
             } else {
                 self.note(&payload);
