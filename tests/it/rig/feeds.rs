@@ -2,6 +2,8 @@
 //!
 //! To add a way in: implement [`Feed`], and name it in [`all`].
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +13,9 @@ use async_trait::async_trait;
 use super::bucket::Bucket;
 use super::events::{Kind, draw};
 use super::oracle::{Around, Batch, Oracle};
+
+/// Batches after which a growing file is rotated.
+const BATCHES_PER_FILE: u64 = 20;
 
 /// How an offer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +131,40 @@ impl Feed for Objects {
     }
 }
 
+/// By a file that grows and is rotated. What is written is there.
+struct Grown {
+    dir: PathBuf,
+    batches: u64,
+}
+
+#[async_trait]
+impl Feed for Grown {
+    fn kind(&self) -> Kind {
+        Kind::Audit
+    }
+
+    fn size(&self) -> u64 {
+        100
+    }
+
+    async fn offer(&mut self, oracle: &Oracle, batch: &Batch) -> Ended {
+        let path = self.dir.join("audit.log");
+        let mut file = std::fs::File::options().create(true).append(true).open(&path).unwrap();
+        let text = batch.lines(oracle.seed).join("\n") + "\n";
+        oracle.sent(batch);
+        // A reader that looks now finds half a line.
+        let (first, last) = text.as_bytes().split_at(text.len() / 2);
+        file.write_all(first).unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        file.write_all(last).unwrap();
+        self.batches += 1;
+        if self.batches.is_multiple_of(BATCHES_PER_FILE) {
+            std::fs::rename(&path, self.dir.join(format!("audit-{}.log", self.batches))).unwrap();
+        }
+        Ended::Acked
+    }
+}
+
 /// Every way in that this build has.
 pub(crate) fn all(around: &Around) -> Vec<Box<dyn Feed>> {
     let client = client();
@@ -136,6 +175,7 @@ pub(crate) fn all(around: &Around) -> Vec<Box<dyn Feed>> {
         push("falco", Kind::Falco, 100),
         push("hubble", Kind::Flow, 200),
         Box::new(Objects { bucket: around.bucket.clone(), count: 0 }),
+        Box::new(Grown { dir: around.files.clone(), batches: 0 }),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The oracle: it issues numbers, remembers how the offer of each ended, and afterwards holds what the program says against that.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -251,17 +251,23 @@ impl Verdict {
 pub(crate) struct Around {
     pub(crate) sink: Sink,
     pub(crate) bucket: Bucket,
+    /// Where files grow.
+    pub(crate) files: PathBuf,
 }
 
 impl Around {
-    pub(crate) async fn start() -> Self {
-        Self { sink: Sink::start().await, bucket: Bucket::start().await }
+    /// Files go into this folder.
+    pub(crate) async fn start(dir: &Path) -> Self {
+        let files = dir.join("files");
+        std::fs::create_dir_all(&files).unwrap();
+        Self { sink: Sink::start().await, bucket: Bucket::start().await, files }
     }
 
     /// What the configuration of the program has for them. Files go into this folder.
     pub(crate) fn config(&self, dir: &Path) -> String {
         let rules = dir.join("rules.yml");
         std::fs::write(&rules, RULES).unwrap();
-        format!("[detect]\nrules = [{rules:?}]\nsilent_after_s = 0\n{}{}", self.sink.config(dir), self.bucket.config(dir))
+        let files = format!("[[source]]\nname = \"files\"\nkind = \"file\"\npaths = [{:?}]\n", self.files.join("*.log"));
+        format!("[detect]\nrules = [{rules:?}]\nsilent_after_s = 0\n{}{}{files}", self.sink.config(dir), self.bucket.config(dir))
     }
 }

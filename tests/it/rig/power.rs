@@ -19,6 +19,10 @@ const CUTS: u64 = 3;
 /// Cuts after which a fresh disk is taken, since every cut copies it.
 const CUTS_OF_A_DISK: u64 = 25;
 const DISK_BYTES: u64 = 2 << 30;
+/// A disk to which nothing was written for so long is at rest.
+const QUIET: Duration = Duration::from_millis(20);
+/// Copies that are tried.
+const COPIES_MAX: usize = 200;
 
 /// Runs a command; what it says if it fails.
 fn run_command(words: &[&str]) -> Result<(), String> {
@@ -48,12 +52,34 @@ impl Disk {
         Ok(Self { image, at })
     }
 
-    /// What the disk holds now, as another one.
+    /// What the disk holds now, as another one. A copy takes its time: it counts only if nothing was written meanwhile, since the order of
+    /// writes, which a file system rests on, is not that of a copy. What is under way when the program stops comes to its end before.
     fn cut(&self, name: &str) -> Result<Self, String> {
         let dir = self.image.parent().unwrap();
         let image = dir.join(format!("{name}.img"));
-        run_command(&["cp", "--sparse=always", &self.image.display().to_string(), &image.display().to_string()])?;
-        Self::mount(image, dir.join(name))
+        for _ in 0..COPIES_MAX {
+            let before = self.writes()?;
+            std::thread::sleep(QUIET);
+            if self.writes()? != before {
+                continue;
+            }
+            run_command(&["cp", "--sparse=always", &self.image.display().to_string(), &image.display().to_string()])?;
+            if self.writes()? == before {
+                return Self::mount(image, dir.join(name));
+            }
+        }
+        Err("the disk does not come to rest".to_owned())
+    }
+
+    /// What was ever written to the device, and what is under way: counts that only have to be the same.
+    fn writes(&self) -> Result<(String, String), String> {
+        let mounts = std::fs::read_to_string("/proc/mounts").map_err(|error| error.to_string())?;
+        let at = self.at.display().to_string();
+        let device = mounts.lines().find_map(|line| line.split_once(' ').filter(|(_, rest)| rest.starts_with(&format!("{at} "))));
+        let device = device.and_then(|(device, _)| device.strip_prefix("/dev/")).ok_or_else(|| format!("{at} is not mounted"))?;
+        let stat = std::fs::read_to_string(format!("/sys/block/{device}/stat")).map_err(|error| error.to_string())?;
+        let field = |n: usize| stat.split_whitespace().nth(n).unwrap_or_default().to_owned();
+        Ok((format!("{} {}", field(4), field(6)), field(8)))
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Run {
 impl Run {
     /// Nothing is sent yet. Files of the rig go into `dir`, the program's data into `data`. The seed is `BARTIZAN_SEED`, so that a failure can be seen again.
     pub(crate) async fn new(dir: &Path, data: &Path) -> Self {
-        let around = Around::start().await;
+        let around = Around::start(dir).await;
         let plan = Plan::new(data, &around.config(dir));
         Self { oracle: Oracle::new(count("BARTIZAN_SEED", 1)), around, plan, client: feeds::client(), senders: Vec::new() }
     }
