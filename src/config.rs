@@ -5,6 +5,7 @@
 
 mod check;
 mod format;
+mod kafka;
 mod raw;
 mod report;
 mod secret;
@@ -23,7 +24,7 @@ pub use check::ENTRIES_MAX;
 pub use report::{Problem, Report};
 pub use secret::{SECRET_BYTES_MAX, Secret};
 pub use settings::{Config, DetectSettings, EnrichSettings, LogFormat, LogSettings, RedactSettings, ServerSettings, StoreSettings, TlsSettings};
-pub use source::{DropSettings, NotifierSettings, RouteSettings, SourceSettings, StartName};
+pub use source::{DropSettings, NotifierSettings, RouteSettings, SaslName, SourceSettings, StartName};
 
 /// Every default, with comments: a file to start from.
 pub const DEFAULT_TOML: &str = include_str!("config/default.toml");

@@ -6,8 +6,11 @@
 //! | (`ingest`) | the files themselves, once ([`file`]) | `file/<path>` | none: a finite replay |
 //! | `push` | the spool, of redacted bytes | `spool` | the frame's number |
 //! | `s3` | the bucket, in the order in which its objects were found ([`objects`]) | `s3/<source>` | the object's number |
+//! | `kafka` | a topic's partition | `kafka/<source>/<topic>/<partition>` | the offset |
 
 pub mod file;
+#[cfg(feature = "scale")]
+pub mod kafka;
 pub mod objects;
 pub mod s3;
 pub mod spool;

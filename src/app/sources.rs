@@ -1,5 +1,8 @@
 //! The sources that the configuration names.
 
+#[cfg(feature = "scale")]
+mod kafka;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +24,8 @@ pub(super) async fn open(settings: &SourceSettings, data: &Path, checkpoint: &Ch
             Ok(Box::new(S3Source::open(s3(settings)?, &dir, checkpoint, clock.clone()).await?))
         }
         "file" => Ok(Box::new(TailSource::start(files(settings)?, checkpoint, clock.clone()).context("cannot start to read files")?)),
+        #[cfg(feature = "scale")]
+        "kafka" => kafka::open(settings, checkpoint, clock),
         kind => bail!("source `{}`: kind `{kind}` does not run in this version", settings.name),
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn problem(&mut self, path: &str, text: String) {
+    pub(super) fn problem(&mut self, path: &str, text: String) {
         let line = self.lines.get(path).copied();
         self.problems.push(Problem { place: self.place.to_owned(), line, text });
     }
@@ -133,6 +133,7 @@ impl Checker<'_> {
             if source.kind == "file" {
                 self.files(index, source);
             }
+            self.kafka(index, source);
             if source.access_key.is_some() != source.secret_key.is_some() {
                 self.problem(&format!("source[{index}]"), format!("`source[{index}]` needs both `access_key` and `secret_key`, or none"));
             }
@@ -185,6 +186,7 @@ impl Checker<'_> {
         for (index, source) in config.sources.iter_mut().enumerate() {
             resolve(format!("source[{index}].access_key"), &mut source.access_key);
             resolve(format!("source[{index}].secret_key"), &mut source.secret_key);
+            resolve(format!("source[{index}].password"), &mut source.password);
         }
         for (index, notifier) in config.notifiers.iter_mut().enumerate() {
             resolve(format!("notifier[{index}].secret"), &mut notifier.secret);

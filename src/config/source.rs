@@ -1,5 +1,7 @@
 //! `[[source]]`, `[[drop]]`, `[[notifier]]`, `[[route]]`, and the tables of their kinds.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -67,11 +69,45 @@ pub struct SourceSettings {
     /// `host:port`, each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub brokers: Option<Vec<String>>,
+    /// Names, or patterns that begin with `^`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<String>>,
     /// The consumer group.
+    #[schemars(extend("format" = "not-empty"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Which member of the group this is, over restarts; unset: a new one every time.
+    #[schemars(extend("format" = "name"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Whether the brokers speak TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<bool>,
+    /// PEM file with the certificates that the brokers' are checked against; unset: those of the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_ca: Option<PathBuf>,
+    /// PEM file with a client certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// How a user and a password are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sasl: Option<SaslName>,
+    #[schemars(extend("format" = "not-empty"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[schemars(with = "Option<String>", extend("format" = "secret"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// Longest message, in bytes. A longer one is a counted reject.
+    #[schemars(range(min = 1_024, max = 268_435_456))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_bytes_max: Option<u32>,
+    /// Whether checksums of batches are looked at. Yandex Data Streams makes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_crcs: Option<bool>,
     /// A file, folder or pattern, as one of `paths`.
     #[schemars(extend("format" = "not-empty"))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +118,7 @@ pub struct SourceSettings {
     /// Patterns of what is left out. One without a `/` is held against the name of a file alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclude: Option<Vec<String>>,
-    /// Where reading starts in files that are there when the source is first run: at their `beginning` or their `end`.
+    /// Where reading starts in files that are there when the source is first run, and in partitions that were never read: at their `beginning` or their `end`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<StartName>,
     /// How often to look for what is new, in seconds.
@@ -98,12 +134,23 @@ impl SourceSettings {
     }
 }
 
-/// Where in a file reading starts.
+/// Where in a file or a log reading starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StartName {
     Beginning,
     End,
+}
+
+/// Mechanisms of SASL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SaslName {
+    #[serde(rename = "plain")]
+    Plain,
+    #[serde(rename = "scram-sha-256")]
+    ScramSha256,
+    #[serde(rename = "scram-sha-512")]
+    ScramSha512,
 }
 
 /// Where alerts go.
@@ -181,7 +228,25 @@ pub(super) const SOURCE_KINDS: &[KindRow] = &[
         optional: &["prefix", "endpoint", "region", "path_style", "profile", "access_key", "secret_key", "queue", "poll_s", "sweep_s"],
         feature: None,
     },
-    KindRow { name: "kafka", required: &["brokers", "topics"], optional: &["group"], feature: Some(("scale", cfg!(feature = "scale"))) },
+    KindRow {
+        name: "kafka",
+        required: &["brokers", "topics"],
+        optional: &[
+            "group",
+            "instance",
+            "start",
+            "tls",
+            "tls_ca",
+            "tls_cert",
+            "tls_key",
+            "sasl",
+            "username",
+            "password",
+            "message_bytes_max",
+            "check_crcs",
+        ],
+        feature: Some(("scale", cfg!(feature = "scale"))),
+    },
     KindRow { name: "file", required: &[], optional: &["path", "paths", "exclude", "start", "poll_s"], feature: None },
     KindRow { name: "push", required: &[], optional: &[], feature: None },
 ];

@@ -150,6 +150,38 @@ fn kafka_names_the_feature_it_needs() {
     assert!(report.starts_with("bartizan.toml:3: a source of kind `kafka` needs a build with the feature `scale`"), "{report}");
 }
 
+#[cfg(feature = "scale")]
+#[test]
+fn keys_of_kafka_go_together() {
+    let source = |more: &str| format!("[[source]]\nname = \"k\"\nkind = \"kafka\"\nbrokers = [\"a:9093\"]\ntopics = [\"t\"]\n{more}");
+    let name = "must be a topic's name (1 to 249 letters, digits, `.`, `_`, `-` or `/`), or a pattern that begins with `^`";
+    let table: &[(&str, &str)] = &[
+        ("", "ok"),
+        ("tls = true\nsasl = \"plain\"\nusername = \"$ConnectionString\"\npassword = \"env:SOC_SECRET\"", "ok"),
+        ("start = \"end\"\ninstance = \"a-0\"\ngroup = \"g\"\nmessage_bytes_max = 2000000", "ok"),
+        ("start = \"latest\"", "bartizan.toml:6: `source[0].start` must be one of beginning, end\n1 problem in the configuration"),
+        ("sasl = \"gssapi\"", "bartizan.toml:6: `source[0].sasl` must be one of plain, scram-sha-256, scram-sha-512\n1 problem in the configuration"),
+        (
+            "username = \"u\"",
+            "bartizan.toml:1: `source[0]` needs all of `sasl`, `username` and `password`, or none (Event Hubs: `plain`, `$ConnectionString`, and the connection string)\n1 problem in the configuration",
+        ),
+        ("tls_ca = \"ca\"", "bartizan.toml:6: `source[0].tls_ca` says nothing without `tls = true`\n1 problem in the configuration"),
+        ("tls = true\ntls_key = \"k\"", "bartizan.toml:1: `source[0]` needs both `tls_cert` and `tls_key`, or none\n1 problem in the configuration"),
+        ("bucket = \"b\"", "bartizan.toml:6: a source of kind `kafka` has no key `bucket` (kind `s3` has)\n1 problem in the configuration"),
+    ];
+    for (more, expected) in table {
+        assert_eq!(check(&source(more)), *expected, "{more}");
+    }
+    let lists = "[[source]]\nname = \"k\"\nkind = \"kafka\"\nbrokers = [\"https://a:1\", \"b\"]\ntopics = [\"audit.*\", \"^(\"]";
+    let expected = format!(
+        "bartizan.toml:4: `source[0].brokers[0]` must be a host and a port, as `kafka.example.com:9093`\n\
+         bartizan.toml:4: `source[0].brokers[1]` must be a host and a port, as `kafka.example.com:9093`\n\
+         bartizan.toml:5: `source[0].topics[0]` {name}\n\
+         bartizan.toml:5: `source[0].topics[1]` is no regular expression\n4 problems in the configuration"
+    );
+    assert_eq!(check(lists), expected);
+}
+
 #[test]
 fn entries_have_the_defaults_of_their_kind_and_secrets_stay_hidden() {
     let text = "[[source]]\nname=\"b\"\nkind=\"s3\"\nbucket=\"logs\"\ncluster=\"prod\"\n[[notifier]]\nname=\"soc\"\nkind=\"webhook\"\nurl=\"https://a\"\nsecret=\"env:SOC_SECRET\"\n[[route]]\nnotifiers=[\"soc\"]\n";

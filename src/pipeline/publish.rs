@@ -269,6 +269,8 @@ impl Flow {
     /// One envelope, through all stages.
     async fn take(&mut self, envelope: Envelope) -> Result<(), FlowError> {
         let partition = envelope.origin.partition.clone();
+        // A position of 0 is said by who has none, and, with nothing in it, by who marks where reading begins.
+        let is_mark = envelope.payloads.is_empty() && envelope.rejects.is_empty() && !envelope.is_last;
         let forgets = envelope.forgets.clone();
         let decoded = self.on_worker(move |worker| {
             let mut batches = vec![worker.decode(&envelope)];
@@ -281,7 +283,7 @@ impl Flow {
         for batch in batches {
             self.absorb(batch).await?;
         }
-        if upto != Position(0) {
+        if upto != Position(0) || is_mark {
             self.reached.advance(&partition, upto);
             self.is_dirty = true;
         }

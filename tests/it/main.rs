@@ -16,6 +16,8 @@ mod files;
 mod hostile;
 mod kinds;
 mod late;
+#[cfg(feature = "scale")]
+mod live_kafka;
 mod live_s3;
 mod ocsf;
 mod parity;

@@ -1,0 +1,200 @@
+//! Faults in a row, drawn by chance but the same ones every time: whatever the cluster and the group do, every offset comes out once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::mocking::MockCoordinator;
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Error};
+
+use super::bench::{Bench, SESSION_MS, TOPIC, run};
+use super::*;
+
+/// Faults of the ordinary run; `BARTIZAN_FAULTS=200` is the full one.
+const FAULTS: u32 = 10;
+const BROKERS: i32 = 3;
+const PARTITIONS: i32 = 6;
+
+/// The brokers' answers that may go wrong, and how.
+const ERRORS: &[(Api, Error)] = &[
+    (Api::Fetch, Error::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION),
+    (Api::Fetch, Error::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT),
+    (Api::Fetch, Error::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART),
+    (Api::Fetch, Error::RD_KAFKA_RESP_ERR__TRANSPORT),
+    (Api::ListOffsets, Error::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE),
+    (Api::Metadata, Error::RD_KAFKA_RESP_ERR__TRANSPORT),
+    (Api::FindCoordinator, Error::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE),
+    (Api::JoinGroup, Error::RD_KAFKA_RESP_ERR_NOT_COORDINATOR),
+    (Api::SyncGroup, Error::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS),
+    (Api::Heartbeat, Error::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID),
+    (Api::Heartbeat, Error::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION),
+    (Api::Heartbeat, Error::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS),
+    (Api::OffsetCommit, Error::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION),
+    (Api::OffsetCommit, Error::RD_KAFKA_RESP_ERR__TRANSPORT),
+];
+
+/// Numbers by chance, the same ones every time.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// Members of the group that are not ours: they take messages and drop them, and say to the group that they are done with.
+struct Foreign {
+    brokers: String,
+    members: Vec<(Arc<AtomicBool>, std::thread::JoinHandle<()>)>,
+    joined: u32,
+}
+
+impl Foreign {
+    fn join(&mut self, taken: &Arc<AtomicU32>) {
+        self.joined += 1;
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("group.id", "bartizan").set("session.timeout.ms", SESSION_MS);
+        config.set("heartbeat.interval.ms", "300").set("auto.offset.reset", "earliest").set("auto.commit.interval.ms", "100");
+        // A member with a name of its own does not leave when it ends: it is dead until its session is over.
+        if self.joined.is_multiple_of(2) {
+            config.set("group.instance.id", format!("foreign-{}", self.joined));
+        }
+        let (stop, taken) = (Arc::new(AtomicBool::new(false)), Arc::clone(taken));
+        let stopped = Arc::clone(&stop);
+        let live = move || {
+            let consumer: BaseConsumer = config.create().unwrap();
+            consumer.subscribe(&[TOPIC]).unwrap();
+            while !stopped.load(Ordering::Relaxed) {
+                if let Some(Ok(_)) = consumer.poll(Duration::from_millis(50)) {
+                    taken.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        self.members.push((stop, std::thread::spawn(live)));
+    }
+
+    fn end_one(&mut self) {
+        if !self.members.is_empty() {
+            let (stop, thread) = self.members.remove(0);
+            stop.store(true, Ordering::Relaxed);
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// Writes numbered messages until it is told to stop, and waits until the brokers have them all.
+fn produce(brokers: String, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let producer: ThreadedProducer<_> =
+            ClientConfig::new().set("bootstrap.servers", brokers).set("linger.ms", "20").set("message.timeout.ms", "0").create().unwrap();
+        let mut n = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let value = format!("message {n}");
+            let _ = producer.send(BaseRecord::<(), str>::to(TOPIC).partition(n % PARTITIONS).payload(&value));
+            n += 1;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        producer.flush(Duration::from_secs(60)).unwrap();
+    })
+}
+
+/// One fault. What has to be undone is undone by the next call of `heal`.
+fn strike(bench: &Bench, chance: &mut Chance, foreign: &mut Foreign, taken: &Arc<AtomicU32>) -> String {
+    let broker = 1 + chance.below(BROKERS as u64) as i32;
+    match chance.below(9) {
+        0 => {
+            bench.mock.broker_down(broker).unwrap();
+            format!("broker {broker} down")
+        }
+        1 => {
+            bench.mock.broker_down(-1).unwrap();
+            "all brokers down".to_owned()
+        }
+        2 => {
+            bench.mock.broker_round_trip_time(broker, Duration::from_secs(2)).unwrap();
+            format!("broker {broker} takes 2 s for an answer")
+        }
+        3 => {
+            let partition = chance.below(PARTITIONS as u64) as i32;
+            bench.mock.partition_leader(TOPIC, partition, Some(broker)).unwrap();
+            format!("partition {partition} moves to broker {broker}")
+        }
+        4 => {
+            bench.mock.coordinator(MockCoordinator::Group("bartizan".to_owned()), broker).unwrap();
+            format!("the group moves to broker {broker}")
+        }
+        5 if foreign.members.len() < 3 => {
+            foreign.join(taken);
+            "a foreign member joins".to_owned()
+        }
+        5 | 6 => {
+            foreign.end_one();
+            "a foreign member ends".to_owned()
+        }
+        _ => {
+            let (api, error) = ERRORS[chance.below(ERRORS.len() as u64) as usize];
+            let times = 1 + chance.below(4) as usize;
+            bench.mock.request_errors(api, &vec![error; times]);
+            format!("{api:?} fails {times} times: {error:?}")
+        }
+    }
+}
+
+fn heal(bench: &Bench) {
+    bench.mock.broker_up(-1).unwrap();
+    bench.mock.broker_round_trip_time(-1, Duration::ZERO).unwrap();
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test's size is no setting of the program")]
+fn faults_and_rebalances_lose_and_repeat_nothing() {
+    let faults = std::env::var("BARTIZAN_FAULTS").ok().and_then(|faults| faults.parse().ok()).unwrap_or(FAULTS);
+    run(async {
+        let bench = Bench::new(BROKERS, PARTITIONS);
+        let (stop, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let producer = produce(bench.brokers.join(","), Arc::clone(&stop));
+        let mut foreign = Foreign { brokers: bench.brokers.join(","), members: Vec::new(), joined: 0 };
+        let (mut chance, mut seen, mut crashes, mut rebalances) = (Chance(7), bench.seen(), 0, 0);
+        let mut source = bench.source(&seen.durable);
+        for fault in 0..faults {
+            let what = strike(&bench, &mut chance, &mut foreign, &taken);
+            seen.read_for(&mut source, Duration::from_millis(500 + chance.below(1_500))).await;
+            heal(&bench);
+            eprintln!("fault {fault}: {what}; {} messages so far", seen.count());
+            if chance.below(2) == 0 {
+                seen.flush(&mut source).await;
+            }
+            // The process dies, and another one goes on from what was durable.
+            if chance.below(10) == 0 {
+                rebalances += source.tells().condition().counts["rebalances"];
+                drop(source);
+                seen.crash();
+                crashes += 1;
+                source = bench.source(&seen.durable);
+            }
+        }
+        heal(&bench);
+        while !foreign.members.is_empty() {
+            foreign.end_one();
+        }
+        stop.store(true, Ordering::Relaxed);
+        tokio::task::spawn_blocking(move || producer.join().unwrap()).await.unwrap();
+        let mut total = 0;
+        for partition in 0..PARTITIONS {
+            total += bench.ends(partition).await.1;
+        }
+        seen.read(&mut source, |seen| seen.count() as i64 >= total).await;
+        seen.read_for(&mut source, Duration::from_secs(2)).await;
+        seen.check(&bench).await;
+        assert_eq!(seen.notices, []);
+        rebalances += source.tells().condition().counts["rebalances"];
+        let (joined, taken) = (foreign.joined, taken.load(Ordering::Relaxed));
+        eprintln!(
+            "{faults} faults, {crashes} crashes, {rebalances} rebalances, {joined} foreign members that took {taken} messages: {total} messages, each once"
+        );
+    });
+}
