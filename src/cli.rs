@@ -7,6 +7,7 @@ pub mod demo;
 mod ingest;
 mod man;
 mod output;
+mod progress;
 mod rules;
 mod scan;
 mod search;

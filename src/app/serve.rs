@@ -22,7 +22,7 @@ use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
 use crate::model::{Alert, Change, MinuteRow, SourceId};
 use crate::pipeline::{Flow, Ledger, Roster, View};
-use crate::ports::{EventStore, Outbox, Source};
+use crate::ports::{EventStore, Outbox, Source, Tells};
 use crate::source::spool::{self, Spool, SpoolError};
 use crate::store::catalog::Catalog;
 use crate::store::space::Space;
@@ -145,6 +145,11 @@ fn note(note: Note) {
 }
 
 impl Served {
+    /// What tells how each source is, by its name.
+    pub fn tells(&self) -> Vec<(SourceId, Arc<dyn Tells>)> {
+        self.sources.iter().map(|source| (source.id(), source.tells())).collect()
+    }
+
     /// Runs until `stop`, then drains: no push is taken any more, and what was taken becomes durable.
     pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         let Self { kit, listener, acceptor, api, flow, sources, courier, limits, reloader, .. } = self;

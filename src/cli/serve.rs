@@ -32,7 +32,9 @@ pub(super) fn run(args: &ServeArgs, log_format: Option<super::args::LogFormat>, 
         if !served.is_tls && !served.address.ip().is_loopback() {
             tracing::warn!("tokens and logs travel in the clear: set [server.tls], or put TLS in front");
         }
-        served.run(until_told()).await
+        let stop = until_told();
+        tokio::spawn(super::progress::show(served.tells(), stop.clone()));
+        served.run(stop).await
     })?;
     Ok(Exit::Done)
 }

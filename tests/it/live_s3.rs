@@ -1,4 +1,5 @@
-//! Against a real S3 server: `LIVE=1 BARTIZAN_LIVE_S3='ENDPOINT KEY SECRET REGION' cargo test --test it live_`.
+//! Against a real S3 server, and a real queue: `tests/live/up --only "s3 sqs" cargo test --test it live_`, or with servers of one's own
+//! `LIVE=1 BARTIZAN_LIVE_S3='ENDPOINT KEY SECRET REGION' BARTIZAN_LIVE_SQS=URL cargo test --test it live_`.
 
 use std::path::Path;
 
@@ -41,17 +42,22 @@ fn object(n: usize, events: usize) -> (String, String) {
     (format!("AUDIT/cat1/2026-01-01-00:{:02}:{:02}-{n:05}", n / 60 % 60, n % 60), lines.join("\n"))
 }
 
+impl Server {
+    fn client(&self) -> aws_sdk_s3::Client {
+        let credentials = Credentials::new(&self.key, &self.secret, None, None, "test");
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .endpoint_url(&self.endpoint)
+            .force_path_style(true)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .credentials_provider(credentials);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+}
+
 async fn fill(server: &Server, bucket: &str, objects: usize, events: usize) {
-    let credentials = Credentials::new(&server.key, &server.secret, None, None, "test");
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(server.region.clone()))
-        .endpoint_url(&server.endpoint)
-        .force_path_style(true)
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .credentials_provider(credentials)
-        .build();
-    let client = aws_sdk_s3::Client::from_conf(config);
+    let client = server.client();
     client.create_bucket().bucket(bucket).send().await.unwrap();
     for n in 0..objects {
         let (key, body) = object(n, events);
@@ -108,6 +114,61 @@ fn live_a_bucket_is_read_once_over_two_kills() {
             let one = format!("{}/api/v1/events/search?limit=0&query=auditID:{n:08x}*", service.url);
             assert_eq!(json(client.get(one)).await.1["total"]["value"], EVENTS_EACH, "object {n}");
         }
+        service.kill();
+    });
+}
+
+/// Objects of a wave of the queue's test.
+const WAVE: usize = 60;
+
+async fn put(server: &Server, bucket: &str, numbers: std::ops::Range<usize>, queue: &aws_sdk_sqs::Client, url: &str) {
+    let client = server.client();
+    for n in numbers {
+        let (key, body) = object(n, EVENTS_EACH);
+        client.put_object().bucket(bucket).key(&key).body(ByteStream::from(body.into_bytes())).send().await.unwrap();
+        let record = serde_json::json!({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": crate::fake_s3::encode(&key)}}});
+        let body = serde_json::json!({ "Records": [record] }).to_string();
+        queue.send_message().queue_url(url).message_body(body).send().await.unwrap();
+    }
+}
+
+#[test]
+fn live_a_queue_names_objects_at_once_over_two_kills() {
+    let Some((server, queue)) = server().zip(setting("BARTIZAN_LIVE_SQS")) else {
+        eprintln!("skipped: needs LIVE=1, BARTIZAN_LIVE_S3 and BARTIZAN_LIVE_SQS");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (runtime, client) = client();
+    runtime.block_on(async {
+        let bucket = format!("bartizan-queue-{}", std::process::id());
+        fill(&server, &bucket, WAVE, EVENTS_EACH).await;
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let settings = aws_sdk_sqs::Config::builder().behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest());
+        let settings = settings.region(aws_sdk_sqs::config::Region::new("us-east-1")).endpoint_url(queue.trim()).credentials_provider(credentials);
+        let queue = aws_sdk_sqs::Client::from_conf(settings.build());
+        let url = queue.create_queue().queue_name(&bucket).send().await.unwrap().queue_url.unwrap();
+        // No poll comes in the time of this test: only a start sweeps.
+        let config = format!("{}poll_s = 3600\nqueue = \"{url}\"\n", config(&server, &bucket, dir.path()));
+        let data = dir.path().join("data");
+        let found = |service: &Service| format!("{}/api/v1/events/search?limit=0", service.url);
+        let mut objects = WAVE;
+        for is_killed in [true, true, false] {
+            let service = Service::start(&data, &config);
+            until(&client, &found(&service), |answer| answer["total"]["value"] == objects * EVENTS_EACH).await;
+            let started = tokio::time::Instant::now();
+            put(&server, &bucket, objects..objects + WAVE, &queue, &url).await;
+            objects += WAVE;
+            if !is_killed {
+                until(&client, &found(&service), |answer| answer["total"]["value"] == objects * EVENTS_EACH).await;
+                eprintln!("{WAVE} objects were found by the queue within {:.1} s of the first", started.elapsed().as_secs_f64());
+            }
+            service.kill();
+        }
+        let service = Service::start(&data, &config);
+        until(&client, &found(&service), |answer| answer["total"]["value"] == objects * EVENTS_EACH).await;
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        assert_eq!(json(client.get(found(&service))).await.1["total"]["value"], objects * EVENTS_EACH);
         service.kill();
     });
 }
