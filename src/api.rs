@@ -104,7 +104,7 @@ pub struct Sender {
 #[async_trait]
 pub trait Ingest: Send + Sync {
     /// Whether a push would be taken now. Asked before anything of it is read.
-    fn admit(&self) -> Result<(), PushError>;
+    fn admit(&self, source: Option<&SourceId>) -> Result<(), PushError>;
     /// A push of this source was answered with an error: it is counted, and nothing of it was taken.
     fn refuse(&self, source: Option<SourceId>);
     /// A push came without valid credentials.

@@ -31,7 +31,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
 
 /// What senders to Splunk's collector ask before they send.
 pub(super) async fn collector(State(api): State<Api>) -> Response {
-    match api.ingest.admit() {
+    match api.ingest.admit(None) {
         Ok(()) => Json(json!({"text": "HEC is healthy", "code": 17})).into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"text": "HEC is unhealthy, queues are full", "code": 18}))).into_response(),
     }

@@ -38,10 +38,10 @@ async fn take(api: &Api, caller: Caller, kinds: Kinds, headers: &HeaderMap, body
         let detail = format!("content-encoding `{}` is not read: identity, gzip and zstd are", odd.escape_debug());
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", detail));
     }
-    api.ingest.admit()?;
+    let (cluster, source) = caller.0.map_or((None, None), |principal| (principal.cluster, principal.source));
+    api.ingest.admit(source.as_ref())?;
     let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let body = api.room.read(body, said).await?;
-    let (cluster, source) = caller.0.map_or((None, None), |principal| (principal.cluster, principal.source));
     Ok(api.ingest.push(body, Sender { cluster, source, kinds }).await?)
 }
 

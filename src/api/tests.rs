@@ -24,7 +24,7 @@ impl Restore for Nothing {
 
 #[async_trait]
 impl Ingest for Nothing {
-    fn admit(&self) -> Result<(), PushError> {
+    fn admit(&self, _: Option<&crate::model::SourceId>) -> Result<(), PushError> {
         Ok(())
     }
 

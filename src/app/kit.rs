@@ -56,7 +56,8 @@ impl Kit {
     /// The sources, from the store's last commit on.
     pub(super) async fn sources(&self) -> anyhow::Result<Vec<Box<dyn Source>>> {
         let checkpoint: Checkpoint = self.stores.events.checkpoint().await?;
-        let mut sources: Vec<Box<dyn Source>> = vec![Box::new(self.spool.source(&checkpoint).context("cannot read the spool")?)];
+        let lanes = self.spool.sources(&checkpoint).context("cannot read the spool")?;
+        let mut sources: Vec<Box<dyn Source>> = lanes.into_iter().map(|lane| Box::new(lane) as Box<dyn Source>).collect();
         for settings in self.config.sources.iter().filter(|source| source.kind != "push") {
             sources.push(super::sources::open(settings, &self.config.store.path, &checkpoint, &self.clock).await?);
         }

@@ -72,11 +72,12 @@ impl Door {
     }
 
     /// Whether a push would be taken now. Ask before anything of it is read.
-    pub fn admit(&self) -> Result<(), SpoolError> {
+    pub fn admit(&self, source: Option<&SourceId>) -> Result<(), SpoolError> {
         if self.space.is_low() {
             return Err(SpoolError::NoRoom);
         }
-        self.spool.admit()
+        let lane = source.map_or_else(|| self.spool.lane_of(&SourceId::from(DEFAULT_SOURCE)), |source| self.spool.lane_of(source));
+        self.spool.admit(lane)
     }
 
     /// A push was answered with an error, and its sender has it still.
@@ -87,7 +88,7 @@ impl Door {
     /// Takes a body in, and drops it as soon as it is packed. What can not be read in it is counted and does not hold back the rest.
     pub async fn push(&self, body: impl AsRef<[u8]> + Send + 'static, sender: Sender) -> Result<Taken, SpoolError> {
         let source = sender.source.unwrap_or_else(|| SourceId::from(DEFAULT_SOURCE));
-        let is_bound = sender.cluster.is_some();
+        let (is_bound, lane) = (sender.cluster.is_some(), self.spool.lane_of(&source));
         let whose = Whose {
             tenant: TenantId::default(),
             cluster: sender.cluster.unwrap_or_default(),
@@ -100,7 +101,7 @@ impl Door {
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(SpoolError::Busy) };
         let work = tokio::task::spawn_blocking(move || {
             let mut tools_used = tools.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| Tools::new(masked));
-            let prepared = prepare(&mut tools_used, body.as_ref(), &whose, is_bound, received);
+            let prepared = prepare(&mut tools_used, body.as_ref(), &whose, lane, is_bound, received);
             tools.lock().unwrap_or_else(PoisonError::into_inner).push(tools_used);
             drop((body, place));
             prepared
@@ -109,7 +110,7 @@ impl Door {
         let prepared = prepared?;
         // All of it is counted when it is read from the spool, so that counts and events become durable together.
         if !prepared.frames.is_empty() {
-            self.spool.push(prepared.frames).await?;
+            self.spool.push(prepared.frames, lane).await?;
         }
         Ok(Taken { accepted: prepared.accepted, rejected: prepared.rejected })
     }
@@ -139,7 +140,7 @@ fn by_reason(rejects: Vec<(RejectReason, u64)>) -> Vec<(RejectReason, u64)> {
 }
 
 /// The records of a body, redacted and packed as they are kept.
-fn prepare(tools: &mut Tools, body: &[u8], whose: &Whose, is_bound: bool, received: Timestamp) -> Result<Prepared, SpoolError> {
+fn prepare(tools: &mut Tools, body: &[u8], whose: &Whose, lane: usize, is_bound: bool, received: Timestamp) -> Result<Prepared, SpoolError> {
     let mut decoded = Decoded::default();
     tools.decoder.decode(body, &mut decoded);
     let accepted = decoded.records.len() as u64;
@@ -150,7 +151,7 @@ fn prepare(tools: &mut Tools, body: &[u8], whose: &Whose, is_bound: bool, receiv
         bind(&mut record, is_bound);
         keep(&record, &mut payload);
         if payload.len() > PAYLOAD_BYTES {
-            frames.push(whose.pack(received, &payload)?);
+            frames.push(whose.pack(received, &payload, lane)?);
             payload.clear();
         }
     }
@@ -161,7 +162,7 @@ fn prepare(tools: &mut Tools, body: &[u8], whose: &Whose, is_bound: bool, receiv
     }
     let rejected = rejects.iter().map(|(_, count)| count).sum();
     if !payload.is_empty() || rejected > 0 {
-        frames.push(Whose { rejected: by_reason(rejects), ..whose.clone() }.pack(received, &payload)?);
+        frames.push(Whose { rejected: by_reason(rejects), ..whose.clone() }.pack(received, &payload, lane)?);
     }
     Ok(Prepared { frames, accepted, rejected })
 }

@@ -232,8 +232,8 @@ struct State {
 
 #[async_trait]
 impl Ingest for State {
-    fn admit(&self) -> Result<(), PushError> {
-        self.door.admit().map_err(refusal)
+    fn admit(&self, source: Option<&SourceId>) -> Result<(), PushError> {
+        self.door.admit(source).map_err(refusal)
     }
 
     fn refuse(&self, source: Option<SourceId>) {

@@ -83,7 +83,7 @@ pub(super) struct FrameHeader {
     crc: u32,
     pub(super) seq: u64,
     received: i64,
-    flags: u32,
+    pub(super) flags: u32,
 }
 
 impl FrameHeader {
@@ -131,7 +131,7 @@ impl Packed {
     }
 
     /// Bytes in the file.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         FRAME_HEADER_BYTES + self.stored.len()
     }
 

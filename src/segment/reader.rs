@@ -140,6 +140,11 @@ impl Reader {
 
     /// The next frame with a number below this, which has to be what is durable. `None` at the end.
     pub fn next(&mut self, below: u64) -> io::Result<Option<Frame>> {
+        Ok(self.next_of(below, |_| true)?.map(|(frame, _)| frame))
+    }
+
+    /// As [`Self::next`], of the frames whose flags are wanted, with the bytes that the frame takes on disk; the others are passed over.
+    pub fn next_of(&mut self, below: u64, wants: impl Fn(u32) -> bool) -> io::Result<Option<(Frame, u64)>> {
         while self.next_seq < below {
             if self.open.is_none() && !self.open_next()? {
                 return Ok(None);
@@ -158,8 +163,11 @@ impl Reader {
             }
             self.lost += header.seq - self.next_seq;
             self.next_seq = header.seq + 1;
+            if !wants(header.flags) {
+                continue;
+            }
             match header.unpack(&stored) {
-                Ok(frame) => return Ok(Some(frame)),
+                Ok(frame) => return Ok(Some((frame, (FRAME_HEADER_BYTES + stored.len()) as u64))),
                 Err(_) => {
                     self.bad += 1;
                     self.lost += 1;

@@ -2,26 +2,33 @@
 //!
 //! It holds redacted bytes only. A frame is one line of JSON that says whose payload it is, and the payload: records as they are kept.
 
+mod follow;
+mod lanes;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use crate::model::{
-    Checkpoint, ClusterId, Envelope, Form, Kinds, Origin, PartitionId, Position, Reject, RejectReason, SourceId, TenantId, Timestamp,
-};
+use crate::model::{Checkpoint, ClusterId, Envelope, Form, Kinds, Origin, Position, Reject, RejectReason, SourceId, TenantId, Timestamp};
 use crate::ports::{Condition, Lag, LagUnit, Source, SourceError, StoreError, Tells};
-use crate::segment::{self, AppendError, Frame, Options, Packed, Reader, Writer};
+use crate::segment::{self, AppendError, Frame, Options, Packed, Writer};
 
-/// The spool's partition.
+use self::follow::Follower;
+use self::lanes::Lanes;
+
+/// What the partitions of its lanes begin with.
 pub const PARTITION: &str = "spool";
 
 /// Bytes on disk past which pushes are refused until the store has caught up.
 pub const BYTES_MAX: u64 = 1 << 30;
 
-/// Envelopes read ahead of the flow.
+/// Of these, what one lane may take: who floods fills no more, and the others go on.
+const LANE_BYTES_MAX: u64 = BYTES_MAX / 2;
+
+/// Envelopes of a lane that are read ahead of the flow.
 const AHEAD_MAX: usize = 4;
 
 /// Whose payload a frame holds.
@@ -42,13 +49,14 @@ pub struct Whose {
 }
 
 impl Whose {
-    /// A frame of one payload, ready to be appended. Compresses it, so call it off the runtime.
-    pub fn pack(&self, received: Timestamp, payload: &[u8]) -> Result<Packed, SpoolError> {
+    /// A frame of one payload, ready to be appended to a lane. Compresses it, so call it off the runtime.
+    pub fn pack(&self, received: Timestamp, payload: &[u8], lane: usize) -> Result<Packed, SpoolError> {
         let mut frame = serde_json::to_vec(self).unwrap_or_default();
         frame.reserve_exact(1 + payload.len());
         frame.push(b'\n');
         frame.extend_from_slice(payload);
-        Packed::new(received, 0, &frame).map_err(|error| SpoolError::Failed(AppendError::Refused(error.to_string())))
+        let flags = u32::try_from(lane).unwrap_or_default();
+        Packed::new(received, flags, &frame).map_err(|error| SpoolError::Failed(AppendError::Refused(error.to_string())))
     }
 }
 
@@ -70,7 +78,10 @@ pub enum SpoolError {
 pub struct Spool {
     dir: PathBuf,
     writer: Arc<Writer>,
+    lanes: Arc<Lanes>,
     bytes_max: u64,
+    /// The number of the first frame of this process.
+    begins: u64,
 }
 
 impl Spool {
@@ -79,29 +90,39 @@ impl Spool {
         let failed = |source| StoreError::Io { what: format!("open the spool in `{}`", dir.display()), source };
         let ordinary = Options::default();
         let options = Options { segment_bytes_max: crate::defect::file_bytes(ordinary.segment_bytes_max), ..ordinary };
-        let (writer, recovery) = Writer::open(dir, options, from.get(&partition()).0).map_err(failed)?;
+        let (writer, recovery) = Writer::open(dir, options, lanes::highest(from)).map_err(failed)?;
         tracing::info!(next = recovery.next, bytes = recovery.bytes, "spool opened");
-        Ok(Self { dir: dir.to_owned(), writer: Arc::new(writer), bytes_max })
+        Ok(Self { dir: dir.to_owned(), writer: Arc::new(writer), lanes: Arc::new(Lanes::new()), bytes_max, begins: recovery.next })
     }
 
-    /// Whether a push would be taken now. Ask before anything of it is read.
-    pub fn admit(&self) -> Result<(), SpoolError> {
+    /// The lane of a source's pushes.
+    pub fn lane_of(&self, source: &SourceId) -> usize {
+        self.lanes.lane_of(source)
+    }
+
+    /// Whether a push into this lane would be taken now. Ask before anything of it is read.
+    pub fn admit(&self, lane: usize) -> Result<(), SpoolError> {
         if let Some(why) = self.writer.failure() {
             return Err(SpoolError::Failed(AppendError::Poisoned(why)));
         }
-        if self.writer.bytes() > self.bytes_max { Err(SpoolError::Busy) } else { Ok(()) }
+        let is_full = self.writer.bytes() > self.bytes_max || self.lanes.waiting(lane) > LANE_BYTES_MAX;
+        if is_full { Err(SpoolError::Busy) } else { Ok(()) }
     }
 
-    /// Takes the frames of one push in. Once this returns they are durable.
-    pub async fn push(&self, frames: Vec<Packed>) -> Result<(), SpoolError> {
-        self.admit()?;
+    /// Takes the frames of one push in, all of this lane. Once this returns they are durable.
+    pub async fn push(&self, frames: Vec<Packed>, lane: usize) -> Result<(), SpoolError> {
+        self.admit(lane)?;
+        let bytes = frames.iter().map(|frame| frame.bytes() as u64).sum();
         if crate::defect::is("ack-before-append") {
             let writer = Arc::clone(&self.writer);
             tokio::spawn(async move { writer.append(frames).await });
             return Ok(());
         }
         match self.writer.append(frames).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.lanes.came(lane, bytes);
+                Ok(())
+            }
             Err(AppendError::Busy) => Err(SpoolError::Busy),
             Err(AppendError::Full) => Err(SpoolError::NoRoom),
             Err(error) => Err(SpoolError::Failed(error)),
@@ -118,14 +139,17 @@ impl Spool {
         self.writer.bytes()
     }
 
-    /// The reading end, from the store's checkpoint on. A thread of its own reads ahead.
-    pub fn source(&self, from: &Checkpoint) -> std::io::Result<SpoolSource> {
-        let (to, envelopes) = mpsc::channel(AHEAD_MAX);
-        let reader = Reader::new(&self.dir, from.get(&partition()).0);
-        let durable = self.writer.durable();
+    /// The reading ends, one a lane, from the store's checkpoint on. Each has a thread of its own that reads ahead.
+    pub fn sources(&self, from: &Checkpoint) -> std::io::Result<Vec<SpoolSource>> {
         let runtime = tokio::runtime::Handle::current();
-        std::thread::Builder::new().name("spool".to_owned()).spawn(move || follow(reader, durable, &to, &runtime))?;
-        Ok(SpoolSource { spool: self.clone(), from: envelopes })
+        let open = |lane| {
+            let (to, envelopes) = mpsc::channel(AHEAD_MAX);
+            let follower = Follower::new(self, lane, lanes::position(from, lane));
+            let runtime = runtime.clone();
+            std::thread::Builder::new().name(format!("spool-{lane}")).spawn(move || follower.run(&to, &runtime))?;
+            Ok(SpoolSource { spool: self.clone(), lane, from: envelopes })
+        };
+        (0..lanes::LANES).map(open).collect()
     }
 
     /// Ends the writing thread once all that waits is durable.
@@ -134,47 +158,8 @@ impl Spool {
     }
 }
 
-fn partition() -> PartitionId {
-    PartitionId::from(PARTITION)
-}
-
-/// Hands over frame after frame, and waits for more, until nobody takes them.
-fn follow(mut reader: Reader, mut durable: watch::Receiver<u64>, to: &mpsc::Sender<Result<Envelope, SourceError>>, runtime: &tokio::runtime::Handle) {
-    let mut lost_before = 0;
-    loop {
-        let below = *durable.borrow_and_update();
-        let sent = match reader.next(below) {
-            Ok(Some(frame)) => {
-                let lost = reader.lost() - lost_before;
-                lost_before = reader.lost();
-                to.blocking_send(Ok(envelope(frame, lost)))
-            }
-            Ok(None) => {
-                let waited = runtime.block_on(async {
-                    tokio::select! {
-                        changed = durable.changed() => changed.is_ok(),
-                        () = to.closed() => false,
-                    }
-                });
-                if !waited {
-                    return;
-                }
-                continue;
-            }
-            Err(error) => {
-                let error = SourceError::Read { what: PARTITION.to_owned(), source: Box::new(error) };
-                drop(to.blocking_send(Err(error)));
-                return;
-            }
-        };
-        if sent.is_err() {
-            return;
-        }
-    }
-}
-
 /// A frame as an envelope. Frames that were lost to damage before it are rejects of it.
-fn envelope(frame: Frame, lost: u64) -> Envelope {
+fn envelope(frame: Frame, lost: u64, lane: usize) -> Envelope {
     let line = memchr::memchr(b'\n', &frame.payload).unwrap_or(frame.payload.len());
     let whose = frame.payload.get(..line).and_then(|head| serde_json::from_slice::<Whose>(head).ok());
     let payload = frame.payload.get(line + 1..).unwrap_or_default().to_vec();
@@ -199,7 +184,7 @@ fn envelope(frame: Frame, lost: u64) -> Envelope {
         tenant: whose.tenant,
         cluster: whose.cluster,
         source: whose.source,
-        partition: partition(),
+        partition: lanes::partition(lane),
         object: Arc::from(PARTITION),
         received: frame.received,
     };
@@ -215,10 +200,11 @@ impl Tells for Spool {
     }
 }
 
-/// The spool as a source.
+/// A lane of the spool as a source.
 #[derive(Debug)]
 pub struct SpoolSource {
     spool: Spool,
+    lane: usize,
     from: mpsc::Receiver<Result<Envelope, SourceError>>,
 }
 
@@ -237,7 +223,11 @@ impl Source for SpoolSource {
     }
 
     async fn commit(&mut self, upto: &Checkpoint) -> Result<(), SourceError> {
-        let (dir, below) = (self.spool.dir.clone(), upto.get(&partition()).0);
+        if self.lane != 0 {
+            // One for all.
+            return Ok(());
+        }
+        let (dir, below) = (self.spool.dir.clone(), self.spool.lanes.done(upto));
         let below = if crate::defect::is("unlinked-early") { u64::MAX } else { below };
         let freed = tokio::task::spawn_blocking(move || segment::delete_below(&dir, below)).await;
         let freed = freed.map_err(|error| SourceError::Reach { what: PARTITION.to_owned(), source: Box::new(error) })?;
@@ -248,61 +238,4 @@ impl Source for SpoolSource {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Kind;
-
-    fn whose() -> Whose {
-        Whose {
-            tenant: TenantId::default(),
-            cluster: "prod".parse().unwrap(),
-            source: SourceId::from("push"),
-            kinds: Kinds::only(Kind::Falco),
-            is_kept: true,
-            rejected: vec![(RejectReason::NotJson, 2)],
-        }
-    }
-
-    fn frames(seconds: i64, payload: &str) -> Vec<Packed> {
-        vec![whose().pack(Timestamp::from_seconds(seconds), payload.as_bytes()).unwrap()]
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_was_pushed_is_read_again_after_a_restart_and_forgotten_after_the_commit() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut checkpoint = Checkpoint::default();
-        {
-            let spool = Spool::open(dir.path(), &checkpoint, BYTES_MAX).unwrap();
-            for n in 0..3 {
-                spool.push(frames(n, &format!("payload {n}"))).await.unwrap();
-            }
-            let mut source = spool.source(&checkpoint).unwrap();
-            let first = source.next().await.unwrap().unwrap();
-            assert_eq!((first.payloads[0].1.as_slice(), first.upto, first.origin.cluster.as_str()), (&b"payload 0"[..], Position(1), "prod"));
-            assert_eq!((first.kinds, first.form), (Kinds::only(Kind::Falco), Form::Kept));
-            assert_eq!(first.counted, [(RejectReason::NotJson, 2)]);
-            checkpoint.advance(&first.origin.partition, first.upto);
-            spool.close();
-        }
-        let spool = Spool::open(dir.path(), &checkpoint, BYTES_MAX).unwrap();
-        let mut source = spool.source(&checkpoint).unwrap();
-        for n in 1..3 {
-            let next = source.next().await.unwrap().unwrap();
-            assert_eq!(next.payloads[0].1, format!("payload {n}").into_bytes());
-            checkpoint.advance(&next.origin.partition, next.upto);
-        }
-        source.commit(&checkpoint).await.unwrap();
-        spool.push(frames(9, "after")).await.unwrap();
-        assert_eq!(source.next().await.unwrap().unwrap().payloads[0].1, b"after");
-    }
-
-    #[tokio::test]
-    async fn a_full_spool_asks_to_come_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::open(dir.path(), &Checkpoint::default(), 0).unwrap();
-        let pushed = spool.push(frames(0, "x")).await;
-        assert!(matches!(pushed, Ok(()) | Err(SpoolError::Busy)));
-        assert!(matches!(spool.admit(), Err(SpoolError::Busy)));
-        assert!(matches!(spool.push(frames(0, "x")).await, Err(SpoolError::Busy)));
-    }
-}
+mod tests;

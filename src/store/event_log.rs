@@ -312,6 +312,7 @@ impl Recovered {
         let mut views = Vec::new();
         for (seq, dir) in found {
             sweep(&dir)?;
+            mend_list(&dir)?;
             // A part without its list of segments was being made when the process ended: nothing was committed to it.
             if !dir.join("meta.json").exists() {
                 std::fs::remove_dir_all(&dir).map_err(|error| io_error("remove", &dir, error))?;
@@ -430,6 +431,19 @@ fn list(parts_dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     }
     found.sort();
     Ok(found)
+}
+
+/// The index keeps a list of its files that only says which ones it may delete. It is not what a commit rests on, and a part is to open without it.
+fn mend_list(dir: &Path) -> Result<(), StoreError> {
+    let list = dir.join(".managed.json");
+    let is_list = |bytes: &[u8]| serde_json::from_slice::<Vec<PathBuf>>(bytes).is_ok();
+    match std::fs::read(&list) {
+        Ok(bytes) if !is_list(&bytes) => {
+            tracing::warn!(file = %list.display(), "cannot read the list of an index's files: it is made anew, and files that nobody needs may stay");
+            std::fs::remove_file(&list).map_err(|error| io_error("remove", &list, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes files that were being written when the process ended.

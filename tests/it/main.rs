@@ -22,6 +22,7 @@ mod live_s3;
 mod ocsf;
 mod parity;
 mod public_rules;
+mod pushers;
 mod reading;
 mod reload;
 mod rig;

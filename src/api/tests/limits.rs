@@ -25,7 +25,7 @@ struct Remembering {
 
 #[async_trait]
 impl Ingest for Remembering {
-    fn admit(&self) -> Result<(), PushError> {
+    fn admit(&self, _: Option<&crate::model::SourceId>) -> Result<(), PushError> {
         if self.is_full.load(Ordering::Relaxed) { Err(PushError::Busy { retry_after_s: 7 }) } else { Ok(()) }
     }
 

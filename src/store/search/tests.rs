@@ -339,3 +339,20 @@ fn one_writer_and_no_newer_format() {
     let searcher = Searcher::new(Arc::new(arc_swap::ArcSwap::from_pointee(Vec::new())), Arc::new(Plain));
     assert!(matches!(searcher.search(&request), Err(SearchError::BadCursor)));
 }
+
+#[test]
+fn a_part_opens_without_the_list_of_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random(3);
+    let events: Vec<Event> = (0..10).map(|n| random_event(&mut random, n)).collect();
+    let log = open(dir.path(), &clock());
+    log.append_blocking(&events).unwrap();
+    log.flush_blocking(&upto(1)).unwrap();
+    drop(log);
+    let part = std::fs::read_dir(dir.path().join("parts")).unwrap().next().unwrap().unwrap().path();
+    for damaged in [&b"[\"meta.js"[..], b""] {
+        std::fs::write(part.join(".managed.json"), damaged).unwrap();
+        let log = open(dir.path(), &clock());
+        assert_eq!(log.searcher().count(&SearchRequest::new(Query::All)).unwrap().value, 10, "{damaged:?}");
+    }
+}
