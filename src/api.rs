@@ -5,6 +5,7 @@ mod alerts;
 mod ask;
 mod auth;
 mod body;
+pub mod clients;
 mod error;
 mod events;
 mod format;

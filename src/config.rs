@@ -23,7 +23,10 @@ use toml::{Table, Value};
 pub use check::ENTRIES_MAX;
 pub use report::{Problem, Report};
 pub use secret::{SECRET_BYTES_MAX, Secret};
-pub use settings::{Config, DetectSettings, EnrichSettings, LogFormat, LogSettings, RedactSettings, ServerSettings, StoreSettings, TlsSettings};
+pub use settings::{
+    ClientSettings, Config, DetectSettings, EnrichSettings, LogFormat, LogSettings, RedactSettings, ScopeName, ServerSettings, StoreSettings,
+    TlsSettings,
+};
 pub use source::{DropSettings, NotifierSettings, RouteSettings, SaslName, SourceSettings, StartName};
 
 /// Every default, with comments: a file to start from.

@@ -68,12 +68,15 @@ pub(super) struct Asked {
     scope: Scope,
     cluster: Option<ClusterId>,
     source: Option<SourceId>,
+    /// Kinds that may be pushed with it; empty: any.
+    #[serde(default)]
+    kinds: Vec<String>,
 }
 
 /// Makes a token.
 pub(super) async fn create_token(State(api): State<Api>, asked: Result<Json<Asked>, JsonRejection>) -> Result<(StatusCode, Json<Value>), Problem> {
-    let Asked { name, scope, cluster, source } = asked?.0;
-    let made = api.catalog.tokens().create(NewToken { name, scope, cluster, source, expires: None }).await;
+    let Asked { name, scope, cluster, source, kinds } = asked?.0;
+    let made = api.catalog.tokens().create(NewToken { name, scope, cluster, source, kinds, expires: None }).await;
     let (token, plaintext) = made.map_err(|error| match error {
         TokenError::Store(error) => Problem::internal(&error),
         other => Problem::bad_request("bad_token", other.to_string()),

@@ -5,6 +5,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::clients::Certified;
 use super::receivers::Dialect;
 use super::routes::{Access, ROUTES, Route};
 use super::{Api, Problem, body};
@@ -85,12 +86,21 @@ fn admit(api: &Api, route: Option<&Route>, request: &Request) -> Result<Caller, 
     if api.is_loopback && !tokens.any() {
         return local(api, request);
     }
-    let principal = dialect.token(request.headers(), request.uri()).and_then(|token| tokens.verify(token));
+    // A token that is shown counts, and it alone.
+    let certified = request.extensions().get::<Certified>();
+    let principal = match dialect.token(request.headers(), request.uri()) {
+        Some(token) => tokens.verify(token),
+        None => certified.and_then(|certified| certified.principal.as_deref().cloned()),
+    };
     match (principal, access) {
+        (None, _) if certified.is_some_and(|certified| certified.is_shown && certified.principal.is_none()) => {
+            let detail = "no `[[server.tls.client]]` names this certificate, and no valid token came with it";
+            Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail))
+        }
         (None, _) => Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid token is needed: `Authorization: Bearer …`")),
         (Some(principal), Access::Ingest) => Ok(Caller(Some(principal))),
         (Some(principal), _) if principal.scope == Scope::Admin => Ok(Caller(Some(principal))),
-        (Some(_), _) => Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this token may only push events")),
+        (Some(_), _) => Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "who shows this token or certificate may only push events")),
     }
 }
 

@@ -38,7 +38,8 @@ async fn take(api: &Api, caller: Caller, kinds: Kinds, headers: &HeaderMap, body
         let detail = format!("content-encoding `{}` is not read: identity, gzip and zstd are", odd.escape_debug());
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", detail));
     }
-    let (cluster, source) = caller.0.map_or((None, None), |principal| (principal.cluster, principal.source));
+    let (cluster, source, bound) = caller.0.map_or((None, None, Kinds::ALL), |principal| (principal.cluster, principal.source, principal.kinds));
+    let kinds = kinds.and(bound);
     api.ingest.admit(source.as_ref())?;
     let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let body = api.room.read(body, said).await?;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::pace::paced;
 use super::patient::Patient;
+use super::tls::Tls;
 use super::{Pace, Problem};
 
 /// How connections are held.
@@ -52,15 +53,10 @@ impl Default for ServerLimits {
 }
 
 /// Serves until `stop`, then lets what is running end.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    router: Router,
-    limits: ServerLimits,
-    mut stop: watch::Receiver<bool>,
-) {
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, limits: ServerLimits, mut stop: watch::Receiver<bool>) {
     let router = router.layer(middleware::from_fn_with_state((limits.pace, limits.request), in_time));
-    let acceptor = tls.map(TlsAcceptor::from);
+    let clients = tls.as_ref().map(|tls| Arc::clone(&tls.clients)).unwrap_or_default();
+    let acceptor = tls.map(|tls| TlsAcceptor::from(tls.config));
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
     loop {
@@ -73,17 +69,21 @@ pub async fn serve(
             },
         };
         let (acceptor, router, limits, watcher) = (acceptor.clone(), router.clone(), limits.clone(), graceful.watcher());
+        let clients = Arc::clone(&clients);
         tokio::spawn(async move {
             let builder = builder(&limits);
-            let service = TowerToHyperService::new(router);
             // How a connection ends is its client's business.
             match acceptor {
                 None => {
+                    let service = TowerToHyperService::new(router);
                     let stream = Patient::new(stream, limits.headers, limits.idle);
                     drop(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await);
                 }
                 Some(acceptor) => {
                     let Ok(Ok(stream)) = tokio::time::timeout(limits.tls_handshake, acceptor.accept(stream)).await else { return };
+                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    let certified = clients.of(shown.map(AsRef::as_ref));
+                    let service = TowerToHyperService::new(router.layer(Extension(certified)));
                     let stream = Patient::new(stream, limits.headers, limits.idle);
                     drop(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await);
                 }

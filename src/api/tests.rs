@@ -89,7 +89,7 @@ impl Fixture {
     }
 
     async fn token(&self, scope: Scope) -> String {
-        let new = NewToken { name: scope.name().to_owned(), scope, cluster: None, source: None, expires: None };
+        let new = NewToken { name: scope.name().to_owned(), scope, cluster: None, source: None, kinds: Vec::new(), expires: None };
         self.api.catalog.tokens().create(new).await.unwrap().1.reveal().to_owned()
     }
 

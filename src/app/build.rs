@@ -8,9 +8,10 @@ use anyhow::{Context, bail};
 
 use super::restore::Restorer;
 use super::{rules, windows};
+use crate::api::clients::{Client, Clients};
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::config::{Config, DropSettings, NotifierSettings};
+use crate::config::{ClientSettings, Config, DropSettings, NotifierSettings, ScopeName};
 use crate::deliver::worker::Target;
 use crate::deliver::{AddressPolicy, SigningSecret, Webhook, WebhookSettings};
 use crate::detect::engine::{Engine, EngineSettings, Limits};
@@ -22,6 +23,7 @@ use crate::pipeline::{DropRule, Drops, Flow, FlowSettings, Guard, Ledger, Worker
 use crate::query;
 use crate::store::catalog::Catalog;
 use crate::store::outbox::Routes;
+use crate::store::tokens::{Principal, Scope, kinds_of};
 use crate::store::{EventLog, LogSettings};
 
 /// Installs the one TLS provider. Called by everything that may speak TLS; later calls change nothing.
@@ -178,4 +180,24 @@ pub fn flow(config: &Config, stores: &Stores, worker: Worker, ledger: &Arc<Ledge
     let past = events.searcher();
     let minutes = Arc::clone(&stores.catalog);
     Flow::new(worker, events, alerts, Arc::clone(ledger), clock.clone(), settings).recheck_from(past).keep_minutes_in(minutes)
+}
+
+/// What client certificates mean.
+pub fn clients(config: &Config) -> Clients {
+    let client = |client: &ClientSettings| Client {
+        subject: client.subject.clone(),
+        san: client.san.clone(),
+        principal: Principal {
+            token_id: format!("certificate:{}", client.name),
+            name: client.name.clone(),
+            scope: match client.scope {
+                ScopeName::Ingest => Scope::Ingest,
+                ScopeName::Admin => Scope::Admin,
+            },
+            cluster: client.cluster.clone(),
+            source: client.source.as_deref().map(SourceId::from),
+            kinds: kinds_of(&client.kinds),
+        },
+    };
+    Clients(config.server.tls.iter().flat_map(|tls| &tls.clients).map(client).collect())
 }

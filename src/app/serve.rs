@@ -16,6 +16,7 @@ use super::push::Door;
 use super::reload::{ReadSettings, Reloader};
 use super::shown;
 use crate::api::server::{self, ServerLimits};
+use crate::api::tls::Tls;
 use crate::api::{Api, BacktestRequest, Held, Ingest, Limits, PushError, Receipt, RulesError, Sender, Service, tls};
 use crate::clock::Clock;
 use crate::config::{Config, SourceSettings};
@@ -40,7 +41,7 @@ pub struct Served {
     pub is_tls: bool,
     kit: Kit,
     listener: TcpListener,
-    acceptor: Option<Arc<rustls::ServerConfig>>,
+    acceptor: Option<Tls>,
     api: Api,
     flow: Flow,
     sources: Vec<Box<dyn Source>>,
@@ -67,7 +68,10 @@ pub async fn open(
 ) -> anyhow::Result<Served> {
     build::install_tls();
     let acceptor = match config.server.tls.as_ref().and_then(|tls| tls.cert.as_ref().zip(tls.key.as_ref())) {
-        Some((cert, key)) => Some(tls::load(cert, key).map_err(anyhow::Error::msg)?),
+        Some((cert, key)) => {
+            let client_ca = config.server.tls.as_ref().and_then(|tls| tls.client_ca.as_deref());
+            Some(Tls { config: tls::load(cert, key, client_ca).map_err(anyhow::Error::msg)?, clients: Arc::new(build::clients(config)) })
+        }
         None => None,
     };
     let targets = build::targets(config)?;
@@ -111,8 +115,9 @@ pub async fn open(
         searches_per_principal_max: config.server.searches_per_principal_max as usize,
         ..Limits::default()
     };
-    let api =
-        Api::new(searcher, Arc::clone(&kit.stores.catalog), state.clone(), state, address.ip().is_loopback(), config.server.hosts.clone(), limits);
+    // Who names certificates asks for credentials, wherever it listens.
+    let is_open = address.ip().is_loopback() && acceptor.as_ref().is_none_or(|tls| tls.clients.0.is_empty());
+    let api = Api::new(searcher, Arc::clone(&kit.stores.catalog), state.clone(), state, is_open, config.server.hosts.clone(), limits);
     let outbox: Arc<dyn Outbox> = Arc::clone(&kit.stores.catalog) as Arc<dyn Outbox>;
     let courier = Courier::new(outbox, targets, clock.clone(), CourierSettings::default(), note);
     let limits = ServerLimits {
@@ -128,7 +133,7 @@ async fn first_token(catalog: &Catalog, address: SocketAddr) -> anyhow::Result<(
     if address.ip().is_loopback() || catalog.tokens().any() {
         return Ok(());
     }
-    let new = NewToken { name: "first start".to_owned(), scope: Scope::Admin, cluster: None, source: None, expires: None };
+    let new = NewToken { name: "first start".to_owned(), scope: Scope::Admin, cluster: None, source: None, kinds: Vec::new(), expires: None };
     let (_, plaintext) = catalog.tokens().create(new).await?;
     eprintln!("an admin token was made; it is shown this once: {}", plaintext.reveal());
     Ok(())

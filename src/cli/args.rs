@@ -301,6 +301,9 @@ pub(super) enum TokenCommand {
         /// The configured source that events pushed with it come by.
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
+        /// The kinds that may be pushed with it; what else comes is kept as `other`, flagged. Without it: any.
+        #[arg(long, value_name = "KIND", value_delimiter = ',')]
+        kinds: Vec<String>,
     },
     /// List tokens, without what was shown once.
     List {

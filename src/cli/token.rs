@@ -24,10 +24,11 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<Exit> {
 
 async fn command(command: &TokenCommand, catalog: &Catalog) -> anyhow::Result<Exit> {
     match command {
-        TokenCommand::Create { name, scope, cluster, source } => {
+        TokenCommand::Create { name, scope, cluster, source, kinds } => {
             let scope = if *scope == TokenScope::Admin { Scope::Admin } else { Scope::Ingest };
             let cluster = cluster.as_deref().map(str::parse).transpose().map_err(Failure::usage)?;
-            let new = NewToken { name: name.clone(), scope, cluster, source: source.as_deref().map(SourceId::from), expires: None };
+            let new =
+                NewToken { name: name.clone(), scope, cluster, source: source.as_deref().map(SourceId::from), kinds: kinds.clone(), expires: None };
             let (token, plaintext) = catalog.tokens().create(new).await.map_err(|error| Failure::usage(error.to_string()))?;
             eprintln!("token {} ({}) made; it is shown this once:", token.id, token.scope.name());
             println!("{}", plaintext.reveal());

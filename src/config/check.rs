@@ -11,6 +11,8 @@ use crate::model::Kind;
 use crate::normalize::Workload;
 use crate::source::tail::Paths;
 
+/// Kinds of alternative names in certificates.
+const SAN_KINDS: [&str; 4] = ["dns:", "uri:", "email:", "ip:"];
 /// Bytes of a name in `redact.keys`.
 const KEY_BYTES_MAX: usize = 128;
 /// Most sources, notifiers and routes, each: they become labels of metrics and tasks.
@@ -88,6 +90,7 @@ impl Checker<'_> {
         {
             self.problem("server.tls", "`server.tls` needs both `cert` and `key`".to_owned());
         }
+        self.clients(config);
         if config.server.body_bytes_max > config.server.bodies_in_flight_bytes_max {
             self.problem("server.body_bytes_max", "`server.body_bytes_max` must not be larger than `server.bodies_in_flight_bytes_max`".to_owned());
         }
@@ -146,6 +149,34 @@ impl Checker<'_> {
                 if !config.notifiers.iter().any(|notifier| notifier.name == *name) {
                     self.problem(&format!("route[{index}].notifiers[{at}]"), format!("there is no notifier `{}`", name.escape_debug()));
                 }
+            }
+        }
+    }
+
+    /// What client certificates mean.
+    fn clients(&mut self, config: &Config) {
+        let Some(tls) = &config.server.tls else { return };
+        if tls.client_ca.is_some() && tls.cert.is_none() {
+            self.problem("server.tls.client_ca", "`server.tls.client_ca` needs `cert` and `key` beside it".to_owned());
+        }
+        if !tls.clients.is_empty() && tls.client_ca.is_none() {
+            self.problem("server.tls.client", "`[[server.tls.client]]` needs `client_ca`: the authority that vouches for clients".to_owned());
+        }
+        for (index, client) in tls.clients.iter().enumerate() {
+            let path = format!("server.tls.client[{index}]");
+            if client.name.is_empty() {
+                self.problem(&path, format!("`{path}` has no `name`"));
+            }
+            if client.subject.is_none() && client.san.is_none() {
+                self.problem(&path, format!("`{path}` has neither `subject` nor `san`: it would be nobody"));
+            }
+            if client.san.as_ref().is_some_and(|san| !SAN_KINDS.iter().any(|kind| san.starts_with(kind) && san.len() > kind.len())) {
+                self.problem(&format!("{path}.san"), format!("`{path}.san` must say its kind: one of {}", SAN_KINDS.join(", ")));
+            }
+            for (at, kind) in client.kinds.iter().enumerate().filter(|(_, kind)| Kind::by_name(kind).is_none()) {
+                let path = format!("{path}.kinds[{at}]");
+                let known = Kind::ALL.map(Kind::name).join(", ");
+                self.problem(&path, format!("`{path}` must be a kind of event ({known}), not `{}`", kind.escape_debug()));
             }
         }
     }

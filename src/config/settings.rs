@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DropSettings, NotifierSettings, RouteSettings, SourceSettings};
-use crate::model::Level;
+use crate::model::{ClusterId, Level};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +73,47 @@ pub struct TlsSettings {
     /// PEM file with the private key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// PEM file with the authorities whose client certificates are looked at. Nobody has to show one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
+    /// What client certificates mean; one that is not named has no rights.
+    #[serde(default, rename = "client", skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<ClientSettings>,
+}
+
+/// `[[server.tls.client]]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientSettings {
+    /// What comments and logs name it.
+    #[schemars(extend("format" = "name"))]
+    pub name: String,
+    /// The certificate's whole subject, in its own order: `CN=api-1, O=ops`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// One of its alternative names, with the kind: `dns:`, `uri:`, `email:` or `ip:` before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub san: Option<String>,
+    /// The cluster that events pushed with it are of.
+    #[schemars(with = "Option<String>", extend("format" = "cluster"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterId>,
+    /// The configured source that events pushed with it come by.
+    #[schemars(extend("format" = "name"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The kinds that may be pushed with it; empty: any.
+    pub kinds: Vec<String>,
+    pub scope: ScopeName,
+}
+
+/// What who shows a credential may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScopeName {
+    #[default]
+    Ingest,
+    Admin,
 }
 
 /// `[store]`

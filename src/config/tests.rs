@@ -137,6 +137,10 @@ fn broken_files() {
             "[[source]]\nname = \"a\"\nkind = \"file\"\npath = \"/var/log/x.log\"\npaths = [\"/var/log/pods\"]\nexclude = [\"*.tmp\"]\nstart = \"end\"\ncluster_pattern = \"^/logs/([^/]+)/\"",
             "ok",
         ),
+        (
+            "[server.tls]\ncert = \"a\"\nkey = \"b\"\n[[server.tls.client]]\nsubject = \"CN=x\"\nkinds = [\"audit\"]\n[[server.tls.client]]\nname = \"y\"\nsan = \"spiffe://x\"\n[[server.tls.client]]\nname = \"z\"\nscope = \"root\"",
+            "bartizan.toml:4: `server.tls.client` needs",
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(check(text), *expected, "{text}");

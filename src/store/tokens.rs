@@ -15,7 +15,7 @@ use sqlx::SqlitePool;
 use subtle::ConstantTimeEq;
 
 use crate::clock::Clock;
-use crate::model::{ClusterId, SourceId, Timestamp};
+use crate::model::{ClusterId, Kind, Kinds, SourceId, Timestamp};
 use crate::ports::StoreError;
 
 use super::catalog::engine;
@@ -64,6 +64,8 @@ pub struct NewToken {
     /// The cluster and the source that everything pushed with it belongs to; a payload cannot say otherwise.
     pub cluster: Option<ClusterId>,
     pub source: Option<SourceId>,
+    /// The kinds that may be pushed with it, by their names; what else comes is kept as `other`. Empty: any.
+    pub kinds: Vec<String>,
     pub expires: Option<Timestamp>,
 }
 
@@ -75,6 +77,7 @@ pub struct Token {
     pub scope: Scope,
     pub cluster: Option<ClusterId>,
     pub source: Option<SourceId>,
+    pub kinds: Vec<String>,
     pub created: Timestamp,
     pub expires: Option<Timestamp>,
     pub revoked: Option<Timestamp>,
@@ -105,6 +108,8 @@ pub struct Principal {
     pub scope: Scope,
     pub cluster: Option<ClusterId>,
     pub source: Option<SourceId>,
+    /// What it may push.
+    pub kinds: Kinds,
 }
 
 /// Why no token was made.
@@ -112,6 +117,8 @@ pub struct Principal {
 pub enum TokenError {
     #[error("a token's name has 1 to {NAME_BYTES_MAX} bytes without control characters")]
     Name,
+    #[error("`{}` is no kind of event: {}", .0.escape_debug(), Kind::ALL.map(Kind::name).join(", "))]
+    Kind(String),
     #[error("there are {TOKENS_MAX} tokens, and no more fit")]
     Full,
     #[error("cannot draw random bytes: {0}")]
@@ -132,11 +139,11 @@ pub struct Tokens {
 
 impl Tokens {
     pub(super) async fn load(pool: SqlitePool, clock: Clock) -> Result<Self, StoreError> {
-        type Row = (String, String, String, Option<String>, Option<String>, String, i64, Option<i64>, Option<i64>);
-        let sql = "SELECT id, name, scope, cluster, source, hash, created_at, expires_at, revoked_at FROM tokens";
+        type Row = (String, String, String, Option<String>, Option<String>, String, i64, Option<i64>, Option<i64>, String);
+        let sql = "SELECT id, name, scope, cluster, source, hash, created_at, expires_at, revoked_at, kinds FROM tokens";
         let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(&pool).await.map_err(|cause| engine("read tokens", cause))?;
         let mut known = BTreeMap::new();
-        for (id, name, scope, cluster, source, hash, created, expires, revoked) in rows {
+        for (id, name, scope, cluster, source, hash, created, expires, revoked, kinds) in rows {
             let damaged = |why: String| StoreError::Damaged { what: format!("token `{id}`"), why };
             let time = Timestamp::from_nanos;
             let token = Token {
@@ -145,6 +152,7 @@ impl Tokens {
                 scope: scope.parse().map_err(damaged)?,
                 cluster: cluster.map(|text| text.parse()).transpose().map_err(damaged)?,
                 source: source.as_deref().map(SourceId::from),
+                kinds: kinds.split(' ').filter(|kind| !kind.is_empty()).map(str::to_owned).collect(),
                 created: time(created),
                 expires: expires.map(time),
                 revoked: revoked.map(time),
@@ -167,6 +175,9 @@ impl Tokens {
         if new.name.is_empty() || new.name.len() > NAME_BYTES_MAX || new.name.chars().any(char::is_control) {
             return Err(TokenError::Name);
         }
+        if let Some(unknown) = new.kinds.iter().find(|kind| Kind::by_name(kind).is_none()) {
+            return Err(TokenError::Kind(unknown.clone()));
+        }
         if self.read().len() >= TOKENS_MAX {
             return Err(TokenError::Full);
         }
@@ -174,10 +185,11 @@ impl Tokens {
         getrandom::fill(&mut id).map_err(TokenError::Random)?;
         getrandom::fill(&mut secret).map_err(TokenError::Random)?;
         let (id, secret) = (to_hex(&id), URL_SAFE_NO_PAD.encode(secret));
-        let NewToken { name, scope, cluster, source, expires } = new;
-        let token = Token { id: id.clone(), name, scope, cluster, source, created: self.clock.now(), expires, revoked: None };
+        let NewToken { name, scope, cluster, source, kinds, expires } = new;
+        let token = Token { id: id.clone(), name, scope, cluster, source, kinds, created: self.clock.now(), expires, revoked: None };
         let hash: Hash = Sha256::digest(secret.as_bytes()).into();
-        let sql = "INSERT INTO tokens (id, name, scope, cluster, source, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let sql =
+            "INSERT INTO tokens (id, name, scope, cluster, source, hash, created_at, expires_at, kinds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         sqlx::query(sql)
             .bind(id.clone())
             .bind(token.name.clone())
@@ -187,6 +199,7 @@ impl Tokens {
             .bind(to_hex(&hash))
             .bind(token.created.nanos())
             .bind(expires.map(Timestamp::nanos))
+            .bind(token.kinds.join(" "))
             .execute(&self.pool)
             .await
             .map_err(|cause| engine("write a token", cause))?;
@@ -236,7 +249,8 @@ impl Tokens {
             return None;
         }
         let Token { id, name, scope, cluster, source, .. } = token.clone();
-        Some(Principal { token_id: id, name, scope, cluster, source })
+        let kinds = kinds_of(&token.kinds);
+        Some(Principal { token_id: id, name, scope, cluster, source, kinds })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, (Token, Hash)>> {
@@ -246,6 +260,11 @@ impl Tokens {
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, (Token, Hash)>> {
         self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The kinds of these names; all of them, if there are none.
+pub fn kinds_of(names: &[String]) -> Kinds {
+    if names.is_empty() { Kinds::ALL } else { names.iter().filter_map(|name| Kind::by_name(name)).collect() }
 }
 
 fn to_hex(bytes: &[u8]) -> String {

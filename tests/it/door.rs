@@ -123,3 +123,24 @@ fn what_comes_by_a_route_or_a_source_that_may_not_carry_it_is_flagged() {
         assert_eq!(forged["total"]["value"], 6, "{forged}");
     });
 }
+
+#[test]
+fn a_bad_event_in_a_batch_costs_that_event_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (runtime, client) = client();
+    let bad = [r#"{"verb":"get","auditID":}"#, r#"{"verb":"get" "auditID":"1"}"#, "7", "nil"];
+    runtime.block_on(async {
+        let service = Service::start(&dir.path().join("data"), "");
+        let mut expected = 0;
+        for (round, bad) in (0_u32..).zip(bad) {
+            // The API server prints a batch on one line; what is broken within is parted by line ends when a shipper sends events one by one.
+            let mut items: Vec<String> = (0..400).map(|n| audit(round * 1_000 + n)).collect();
+            items[200] = bad.to_owned();
+            let (status, receipt) = json(client.post(format!("{}/ingest/k8s-audit", service.url)).body(items.join("\n"))).await;
+            assert_eq!((status, &receipt["accepted"], &receipt["rejected"]), (200, &399.into(), &1.into()), "{bad}: {receipt}");
+            expected += 399;
+        }
+        let found = format!("{}/api/v1/events/search?limit=0&query=event.kind:k8s_audit", service.url);
+        until(&client, &found, |answer| answer["total"]["value"] == expected).await;
+    });
+}

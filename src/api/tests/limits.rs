@@ -90,7 +90,7 @@ async fn what_there_is_no_room_for_is_refused_unread() {
     assert_eq!(answer(&fixture, unread("/ingest/auto", None)).await, (503, problem.clone(), Some("7".to_owned())));
     assert_eq!(ingest.refused.load(Ordering::Relaxed), 3, "each is counted: too long, no room, not taken");
     // From here on tokens count.
-    let new = NewToken { name: "a".to_owned(), scope: Scope::Ingest, cluster: None, source: None, expires: None };
+    let new = NewToken { name: "a".to_owned(), scope: Scope::Ingest, cluster: None, source: None, kinds: Vec::new(), expires: None };
     fixture.api.catalog.tokens().create(new).await.unwrap();
     assert_eq!(answer(&fixture, unread("/ingest/auto", None)).await, (401, problem.clone(), None));
     assert_eq!(answer(&fixture, unread("/api/v1/events/search", None)).await, (401, problem, None));

@@ -4,7 +4,14 @@ use crate::store::catalog::Catalog;
 use crate::store::outbox::Routes;
 
 fn new(name: &str, scope: Scope, expires: Option<Timestamp>) -> NewToken {
-    NewToken { name: name.into(), scope, cluster: Some("prod".parse().unwrap()), source: Some(SourceId::from("push")), expires }
+    NewToken {
+        name: name.into(),
+        scope,
+        cluster: Some("prod".parse().unwrap()),
+        source: Some(SourceId::from("push")),
+        kinds: vec!["falco".into()],
+        expires,
+    }
 }
 
 async fn open(dir: &tempfile::TempDir, clock: &Clock) -> Catalog {
