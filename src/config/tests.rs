@@ -139,7 +139,12 @@ fn broken_files() {
         ),
         (
             "[server.tls]\ncert = \"a\"\nkey = \"b\"\n[[server.tls.client]]\nsubject = \"CN=x\"\nkinds = [\"audit\"]\n[[server.tls.client]]\nname = \"y\"\nsan = \"spiffe://x\"\n[[server.tls.client]]\nname = \"z\"\nscope = \"root\"",
-            "bartizan.toml:4: `server.tls.client` needs",
+            "bartizan.toml:4: `[[server.tls.client]]` needs `client_ca`: the authority that vouches for clients\n\
+             bartizan.toml:4: `server.tls.client[0]` has no `name`\n\
+             bartizan.toml:6: `server.tls.client[0].kinds[0]` must be a kind of event (k8s_audit, falco, flow, policy, fim, finding, cloud_audit, k8s_event, other, source_health), not `audit`\n\
+             bartizan.toml:9: `server.tls.client[1].san` must say its kind: one of dns:, uri:, email:, ip:\n\
+             bartizan.toml:10: `server.tls.client[2]` has neither `subject` nor `san`: it would be nobody\n\
+             bartizan.toml:12: `server.tls.client[2].scope` must be one of ingest, admin\n6 problems in the configuration",
         ),
     ];
     for (text, expected) in table {
