@@ -3,7 +3,7 @@
 //! | kind | log | partition | position |
 //! |---|---|---|---|
 //! | `file` | the files themselves as they grow ([`tail`]) | `file/<source>/<device>-<inode>-<how it begins>` | the byte after the last whole record |
-//! | (`ingest`) | the files themselves, once ([`file`]) | `file/<path>` | none: a finite replay |
+//! | (`ingest`) | the files themselves, once ([`mod@file`]) | `file/<path>` | none: a finite replay |
 //! | `push` | the spool, of redacted bytes | `spool` | the frame's number |
 //! | `s3` | the bucket, in the order in which its objects were found ([`objects`]) | `s3/<source>` | the object's number |
 //! | `kafka` | a topic's partition | `kafka/<source>/<topic>/<partition>` | the offset |

@@ -1,11 +1,11 @@
 //! Files that grow: logs of API servers, of Falco, of Hubble's exporter, of containers, and the archives that rotation makes of them.
 //!
-//! A file is known by its device, inode and beginning ([`mark`]), so a renamed one goes on where it was, and an inode that is used again is a new file. What
-//! is handed over is whole ([`cut`]), so its position can become durable at once. One thread a source looks and reads, some of each file in turn.
+//! A file is known by its device, inode and beginning (`mark`), so a renamed one goes on where it was, and an inode that is used again is a new file. What
+//! is handed over is whole (`cut`), so its position can become durable at once. One thread a source looks and reads, some of each file in turn.
 //!
 //! | happens to a file | is read on |
 //! |---|---|
-//! | renamed | where it was, to its end; once it is out of sight, until it has been idle there for [`ROTATED_IDLE`] |
+//! | renamed | where it was, to its end; once it is out of sight, until it has been idle there for `ROTATED_IDLE` |
 //! | cut to nothing, written anew | from its start; what was known to be unread is a notice `gap` |
 //! | shrunk or changed in what was read | from its start, with a notice `overwritten` |
 //! | deleted | to its end, if it was open |
@@ -84,7 +84,7 @@ pub struct TailSettings {
     pub poll: StdDuration,
     /// As [`FILES_MAX`].
     pub files_max: usize,
-    /// As [`OPEN_MAX`].
+    /// As `OPEN_MAX`.
     pub open_max: usize,
 }
 
