@@ -4,6 +4,8 @@
 mod bucket;
 mod events;
 mod feeds;
+#[cfg(feature = "scale")]
+mod kafka;
 mod kills;
 mod oracle;
 mod power;

@@ -176,6 +176,8 @@ pub(crate) fn all(around: &Around) -> Vec<Box<dyn Feed>> {
         push("hubble", Kind::Flow, 200),
         Box::new(Objects { bucket: around.bucket.clone(), count: 0 }),
         Box::new(Grown { dir: around.files.clone(), batches: 0 }),
+        #[cfg(feature = "scale")]
+        around.cluster.feed(),
     ]
 }
 

@@ -254,6 +254,8 @@ pub(crate) struct Around {
     pub(crate) bucket: Bucket,
     /// Where files grow.
     pub(crate) files: PathBuf,
+    #[cfg(feature = "scale")]
+    pub(crate) cluster: super::kafka::Cluster,
 }
 
 impl Around {
@@ -261,7 +263,13 @@ impl Around {
     pub(crate) async fn start(dir: &Path) -> Self {
         let files = dir.join("files");
         std::fs::create_dir_all(&files).unwrap();
-        Self { sink: Sink::start().await, bucket: Bucket::start().await, files }
+        Self {
+            sink: Sink::start().await,
+            bucket: Bucket::start().await,
+            files,
+            #[cfg(feature = "scale")]
+            cluster: super::kafka::Cluster::start(),
+        }
     }
 
     /// What the configuration of the program has for them. Files go into this folder.
@@ -269,6 +277,10 @@ impl Around {
         let rules = dir.join("rules.yml");
         std::fs::write(&rules, RULES).unwrap();
         let files = format!("[[source]]\nname = \"files\"\nkind = \"file\"\npaths = [{:?}]\n", self.files.join("*.log"));
-        format!("[detect]\nrules = [{rules:?}]\nsilent_after_s = 0\n{}{}{files}", self.sink.config(dir), self.bucket.config(dir))
+        #[cfg(feature = "scale")]
+        let cluster = self.cluster.config();
+        #[cfg(not(feature = "scale"))]
+        let cluster = "";
+        format!("[detect]\nrules = [{rules:?}]\nsilent_after_s = 0\n{}{}{files}{cluster}", self.sink.config(dir), self.bucket.config(dir))
     }
 }
