@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use super::events::Kind;
 use super::feeds::{Ended, Feed};
@@ -44,7 +44,7 @@ impl Cluster {
 
 /// By messages. What the cluster has taken is there.
 struct Messages {
-    producer: FutureProducer,
+    producer: ThreadedProducer<DefaultProducerContext>,
     sent: u64,
 }
 
@@ -65,10 +65,13 @@ impl Feed for Messages {
         }
         oracle.sent(batch);
         for (n, line) in (0..PARTITIONS).cycle().zip(batch.lines(oracle.seed)) {
-            let record = FutureRecord::<str, str>::to(TOPIC).partition(n).payload(&line);
-            if self.producer.send(record, PATIENCE).await.is_err() {
+            let record = BaseRecord::<str, str>::to(TOPIC).partition(n).payload(&line);
+            if self.producer.send(record).is_err() {
                 return Ended::InDoubt;
             }
+        }
+        if tokio::task::block_in_place(|| self.producer.flush(PATIENCE)).is_err() {
+            return Ended::InDoubt;
         }
         self.sent += batch.count;
         Ended::Acked
