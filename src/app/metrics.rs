@@ -91,22 +91,22 @@ pub(super) async fn render(ledger: &Ledger, roster: &Roster, room: Room, catalog
     for (source, counts) in &counts {
         let source = escape(&source.0);
         for (outcome, count) in [
-            ("event", counts.events),
-            ("duplicate", counts.duplicates),
-            ("reject", counts.rejects),
-            ("dropped", counts.dropped),
-            ("refused", counts.refused),
+            ("event", counts.tally.events),
+            ("duplicate", counts.tally.duplicates),
+            ("reject", counts.tally.rejects),
+            ("dropped", counts.tally.dropped),
+            ("refused", counts.tally.refused),
         ] {
             let _ = writeln!(to, "bartizan_records_total{{source=\"{source}\",outcome=\"{outcome}\"}} {count}");
         }
     }
     to.push_str("# TYPE bartizan_received_bytes counter\n# UNIT bartizan_received_bytes bytes\n");
     for (source, counts) in &counts {
-        let _ = writeln!(to, "bartizan_received_bytes_total{{source=\"{}\"}} {}", escape(&source.0), counts.bytes);
+        let _ = writeln!(to, "bartizan_received_bytes_total{{source=\"{}\"}} {}", escape(&source.0), counts.tally.bytes);
     }
     to.push_str("# TYPE bartizan_upstream_lost counter\n# HELP bartizan_upstream_lost Records that are known to be lost before they came here.\n");
     for (source, counts) in &counts {
-        let _ = writeln!(to, "bartizan_upstream_lost_total{{source=\"{}\"}} {}", escape(&source.0), counts.upstream_lost);
+        let _ = writeln!(to, "bartizan_upstream_lost_total{{source=\"{}\"}} {}", escape(&source.0), counts.tally.upstream_lost);
     }
     to.push_str("# TYPE bartizan_pushes_turned_away counter\n# HELP bartizan_pushes_turned_away Pushes without valid credentials.\n");
     let _ = writeln!(to, "bartizan_pushes_turned_away_total {}", ledger.turned_away());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::api::Sender;
 use crate::clock::Clock;
@@ -13,7 +13,7 @@ use crate::model::{Parser, Record, RejectReason, SourceId, TenantId, Timestamp};
 use crate::normalize::{Names, Redactor, quarantine};
 use crate::pipeline::Ledger;
 use crate::segment::Packed;
-use crate::source::spool::{Spool, SpoolError, Whose};
+use crate::source::spool::{LANES, Spool, SpoolError, Whose};
 use crate::store::space::Space;
 
 /// The source that pushes without one of their own come by.
@@ -42,6 +42,8 @@ pub struct Door {
     masked: Names,
     /// Bodies that are expanded, redacted and packed at one time: as many as there are processors. The others wait as they came.
     places: Arc<Semaphore>,
+    /// Of each lane no more bodies than that wait for a place: who floods waits behind itself, and the next sender's body is one of the first.
+    queues: Arc<[Arc<Semaphore>]>,
     space: Arc<Space>,
 }
 
@@ -63,7 +65,8 @@ impl Door {
     /// In front of this spool, masking what stands under these names too.
     pub fn new(spool: Spool, space: Arc<Space>, ledger: Arc<Ledger>, clock: Clock, masked: Names) -> Self {
         let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self { spool, ledger, clock, tools: Arc::default(), masked, places: Arc::new(Semaphore::new(places)), space }
+        let queues = (0..LANES).map(|_| Arc::new(Semaphore::new(places))).collect();
+        Self { spool, ledger, clock, tools: Arc::default(), masked, places: Arc::new(Semaphore::new(places)), queues, space }
     }
 
     /// Why nothing will be taken in any more, if so.
@@ -85,6 +88,13 @@ impl Door {
         self.ledger.refuse(&source.unwrap_or_else(|| SourceId::from(DEFAULT_SOURCE)), 1);
     }
 
+    /// A place for a body of this lane, once it is its turn.
+    async fn place(&self, lane: usize) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
+        let queue = self.queues.get(lane).unwrap_or(&self.places);
+        let turn = Arc::clone(queue).acquire_owned().await?;
+        Ok([turn, Arc::clone(&self.places).acquire_owned().await?])
+    }
+
     /// Takes a body in, and drops it as soon as it is packed. What can not be read in it is counted and does not hold back the rest.
     pub async fn push(&self, body: impl AsRef<[u8]> + Send + 'static, sender: Sender) -> Result<Taken, SpoolError> {
         let source = sender.source.unwrap_or_else(|| SourceId::from(DEFAULT_SOURCE));
@@ -98,7 +108,7 @@ impl Door {
             rejected: Vec::new(),
         };
         let (tools, masked, received) = (Arc::clone(&self.tools), self.masked.clone(), self.clock.now());
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(SpoolError::Busy) };
+        let Ok(place) = self.place(lane).await else { return Err(SpoolError::Busy) };
         let work = tokio::task::spawn_blocking(move || {
             let mut tools_used = tools.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| Tools::new(masked));
             let prepared = prepare(&mut tools_used, body.as_ref(), &whose, lane, is_bound, received);

@@ -31,7 +31,7 @@ pub async fn run(path: &Path, clock: &Clock, each: impl FnMut(u64) + Send + 'sta
         catalog.each_minute(|row| table.push(row)).await?;
         catalog.close().await;
     }
-    let sources: BTreeMap<SourceId, Tally> = parts.ledger.totals.iter().map(|(source, counts)| (source.clone(), counts.tally())).collect();
+    let sources: BTreeMap<SourceId, Tally> = parts.ledger.totals.iter().map(|(source, counts)| (source.clone(), counts.tally)).collect();
     let minutes = rows(table, &parts);
     for problem in differences(&sources, &minutes, &parts.by_source) {
         parts.problem(problem);

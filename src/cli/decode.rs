@@ -80,20 +80,20 @@ impl Run {
         let by_kind: Vec<String> = total.events_by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         eprintln!(
             "{} records of {} bytes in {} files: {} events ({}), {} duplicates, {} rejects",
-            total.records,
-            total.bytes,
+            total.tally.records,
+            total.tally.bytes,
             self.inputs,
-            total.events,
+            total.tally.events,
             by_kind.join(", "),
-            total.duplicates,
-            total.rejects
+            total.tally.duplicates,
+            total.tally.rejects
         );
-        if total.rejects > 0 {
+        if total.tally.rejects > 0 {
             let reasons: Vec<String> = total.rejects_by_reason.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
             eprintln!("rejects: {}", reasons.join(", "));
         }
         self.write_rejects(rejects_to)?;
-        let nothing_read = self.inputs == 0 || (total.records == 0 && problems.len() >= self.inputs);
+        let nothing_read = self.inputs == 0 || (total.tally.records == 0 && problems.len() >= self.inputs);
         if nothing_read && !problems.is_empty() {
             return Err(Failure::unreadable("nothing of the input could be read").into());
         }

@@ -19,15 +19,15 @@ pub(super) fn run(args: &IngestArgs) -> anyhow::Result<Exit> {
     let seconds = done.took.0 as f64 / 1e9;
     println!(
         "{} events, {} bytes, {} rejects, {} duplicates, {} alerts in {seconds:.1} s ({} files)",
-        counts.events, counts.bytes, counts.rejects, counts.duplicates, done.alerts, done.files
+        counts.tally.events, counts.tally.bytes, counts.tally.rejects, counts.tally.duplicates, done.alerts, done.files
     );
-    if counts.dropped > 0 {
+    if counts.tally.dropped > 0 {
         eprintln!(
             "dropped: {}",
             counts.dropped_by_rule.iter().map(|(rule, count)| format!("{} {count}", printable(rule))).collect::<Vec<_>>().join(", ")
         );
     }
-    if counts.rejects > 0 {
+    if counts.tally.rejects > 0 {
         let reasons: Vec<String> = counts.rejects_by_reason.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         eprintln!("rejects: {}", reasons.join(", "));
     }
@@ -35,7 +35,7 @@ pub(super) fn run(args: &IngestArgs) -> anyhow::Result<Exit> {
         eprintln!("error: the ledger does not add up: {} records have no outcome", counts.remainder());
         return Ok(Exit::Internal);
     }
-    if done.files == 0 || (counts.records == 0 && !done.problems.is_empty()) {
+    if done.files == 0 || (counts.tally.records == 0 && !done.problems.is_empty()) {
         return Err(Failure::unreadable("nothing of the input could be read").into());
     }
     Ok(Exit::Done)

@@ -184,7 +184,12 @@ impl Sniffer {
             let Some(first) = bytes.get(start) else { return err(start, "a value is missing") };
             match self.told_by(key, bytes, start, &mut seen)? {
                 Some(Told::Wrapper(wrapper)) => return Ok(Verdict::Wrapper(wrapper)),
-                Some(Told::Shape(shape)) if shape.envelope == EnvelopeKind::EventList => return Ok(Verdict::List { inner: start + 1 }),
+                Some(Told::Shape(shape)) if shape.envelope == EnvelopeKind::EventList => {
+                    // Its name after its items comes too late.
+                    if *first == b'[' {
+                        return Ok(Verdict::List { inner: start + 1 });
+                    }
+                }
                 Some(Told::Shape(shape)) => return Ok(Verdict::Record { shape, read: start }),
                 None => {}
             }

@@ -122,6 +122,11 @@ fn shapes_are_told_by_content() {
     check(r#"{"kind":"PodList","items":[{"kind":"Pod"}]}"#, "other/event_list@27");
     check(r#"{"user":"alice","items":[1,2],"total":2}"#, "other/native@0");
     check(r#"{"items": [ "a" ]}{"items": [ ]}"#, "other/native@0");
+    check(
+        r#"{"kind":"EventList","items":["a",7,{"auditID":"a","verb":"get"},null]}"#,
+        "!not_a_record@29+3 !not_a_record@33+1 k8s_audit/event_list@35 !not_a_record@62+4",
+    );
+    check(r#"{"items":["a",7],"kind":"EventList"}"#, "other/native@0");
     check("{}", "!control@0+2");
     check(r#"{"topic":"audit","partition":0,"value":null}"#, "!control@0+44");
     check("1\n\"x\"\nnull\n[1,2]", "!not_a_record@0+1 !not_a_record@2+3 !not_a_record@6+4 !not_a_record@11+5");

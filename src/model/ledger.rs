@@ -65,36 +65,22 @@ impl Tally {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    pub bytes: u64,
-    pub records: u64,
-    pub events: u64,
-    pub duplicates: u64,
-    pub rejects: u64,
-    pub dropped: u64,
-    pub refused: u64,
-    pub upstream_lost: u64,
+    #[serde(flatten)]
+    pub tally: Tally,
     pub events_by_kind: BTreeMap<Cow<'static, str>, u64>,
     pub rejects_by_reason: BTreeMap<Cow<'static, str>, u64>,
     pub dropped_by_rule: BTreeMap<Arc<str>, u64>,
 }
 
 impl Counts {
-    /// The numbers alone.
-    pub fn tally(&self) -> Tally {
-        let Self { bytes, records, events, duplicates, rejects, dropped, refused, upstream_lost, .. } = *self;
-        Tally { bytes, records, events, duplicates, rejects, dropped, refused, upstream_lost }
-    }
-
     /// As [`Tally::remainder`].
     pub fn remainder(&self) -> i128 {
-        self.tally().remainder()
+        self.tally.remainder()
     }
 
     /// Adds the counts of another source, or of another time.
     pub fn add(&mut self, other: &Self) {
-        let Tally { bytes, records, events, duplicates, rejects, dropped, refused, upstream_lost } = self.tally().plus(&other.tally());
-        (self.bytes, self.records, self.events, self.duplicates) = (bytes, records, events, duplicates);
-        (self.rejects, self.dropped, self.refused, self.upstream_lost) = (rejects, dropped, refused, upstream_lost);
+        self.tally = self.tally.plus(&other.tally);
         for (rule, count) in &other.dropped_by_rule {
             *self.dropped_by_rule.entry(Arc::clone(rule)).or_default() += count;
         }

@@ -82,7 +82,9 @@ impl Guard {
         let (path, temporary) = (self.dir.join("known.json"), self.dir.join("known.json.tmp"));
         fs::write(&temporary, serde_json::to_vec(&self.known)?)?;
         File::open(&temporary)?.sync_all()?;
-        fs::rename(temporary, path)
+        fs::rename(temporary, path)?;
+        // Before it is forgotten what the process died of.
+        File::open(&self.dir)?.sync_all()
     }
 
     /// Whether no rule is to see this event.

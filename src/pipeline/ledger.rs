@@ -77,8 +77,8 @@ impl Ledger {
         let open = page.minutes.into_iter().map(|row| ((row.minute, row.source), row.tally)).collect();
         *book = Book { before: page.totals, taken: BTreeMap::new(), minute: page.minute, open };
         for (source, counts) in ever {
-            let known = book.before.get(&source).map_or(0, |counts| counts.refused);
-            self.refuse(&source, counts.refused.saturating_sub(known));
+            let known = book.before.get(&source).map_or(0, |counts| counts.tally.refused);
+            self.refuse(&source, counts.tally.refused.saturating_sub(known));
         }
     }
 
@@ -186,7 +186,7 @@ impl Ledger {
         let minute = book.minute;
         let mut totals = book.before.clone();
         for (source, counts) in live {
-            let tally = counts.tally();
+            let tally = counts.tally;
             let before = book.taken.insert(source.clone(), tally).unwrap_or_default();
             let new = tally.since(&before);
             if new != Tally::default() {
@@ -220,25 +220,26 @@ impl Row {
     fn counts(&self, drops: &[Arc<str>]) -> Counts {
         let read = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
         let refused = read(&self.refused);
-        let mut counts = Counts {
+        let tally = Tally {
             bytes: read(&self.bytes),
             records: read(&self.records) + refused,
             duplicates: read(&self.duplicates),
             refused,
             upstream_lost: read(&self.upstream_lost),
-            ..Counts::default()
+            ..Tally::default()
         };
+        let mut counts = Counts { tally, ..Counts::default() };
         for (kind, count) in Kind::ALL.iter().zip(&self.events).map(|(kind, cell)| (kind, read(cell))).filter(|(_, count)| *count > 0) {
-            counts.events += count;
+            counts.tally.events += count;
             counts.events_by_kind.insert(Cow::Borrowed(kind.name()), count);
         }
         for (reason, count) in RejectReason::ALL.iter().zip(&self.rejects).map(|(reason, cell)| (reason, read(cell))).filter(|(_, count)| *count > 0)
         {
-            counts.rejects += count;
+            counts.tally.rejects += count;
             counts.rejects_by_reason.insert(Cow::Borrowed(reason.name()), count);
         }
         for (rule, count) in drops.iter().zip(&self.dropped).map(|(rule, cell)| (rule, read(cell))).filter(|(_, count)| *count > 0) {
-            counts.dropped += count;
+            counts.tally.dropped += count;
             counts.dropped_by_rule.insert(Arc::clone(rule), count);
         }
         counts

@@ -153,7 +153,7 @@ impl Roster {
         while samples.get(1).is_some_and(|(at, _)| now.since(*at) >= RATE_OVER || now < *at) {
             samples.pop_front();
         }
-        samples.push_back((now, counts.iter().map(|(source, counts)| (source.clone(), (counts.records, counts.bytes))).collect()));
+        samples.push_back((now, counts.iter().map(|(source, counts)| (source.clone(), (counts.tally.records, counts.tally.bytes))).collect()));
     }
 
     /// How fast a source has brought records in the last minute, by what it has brought by now.
@@ -163,6 +163,6 @@ impl Roster {
         let (records, bytes) = before.get(source).copied().unwrap_or_default();
         let seconds = self.clock.now().since(*at).0.max(1_000_000_000) as f64 / 1e9;
         let per_second = |now: u64, then: u64| (now.saturating_sub(then) as f64 / seconds * 10.0).round() / 10.0;
-        Rate { records_per_s: per_second(counts.records, records), bytes_per_s: per_second(counts.bytes, bytes) }
+        Rate { records_per_s: per_second(counts.tally.records, records), bytes_per_s: per_second(counts.tally.bytes, bytes) }
     }
 }

@@ -284,19 +284,14 @@ impl Objects {
         Some(pending)
     }
 
-    /// So much was read of this one, and handed over. Goes into the log with what is found next, or with [`Objects::save`]: if it is lost, a
-    /// later version is read whole.
+    /// So much was read of this one; without a print, nothing that a later version could be told by. Goes into the log with [`Objects::save`], which comes
+    /// before the end of the object is handed over: else a later version is read whole after a crash, and not told to have replaced it.
     pub fn read(&mut self, pending: &Pending, bytes: u64, print: u64) {
         let (key, version) = (pending.object.key_id(&self.bucket), pending.object.version());
         let known = Known { version, bytes, print };
         self.tries.remove(&(key, version));
         self.mark(key, known);
         self.read.push((pending.number, key, known));
-    }
-
-    /// Objects of which it is not written down yet how much was read.
-    pub fn unsaved(&self) -> usize {
-        self.read.len()
     }
 
     /// Writes down what was read so far.

@@ -17,6 +17,7 @@ use crate::ports::{Condition, Lag, LagUnit, Source, SourceError, StoreError, Tel
 use crate::segment::{self, AppendError, Frame, Options, Packed, Writer};
 
 use self::follow::Follower;
+pub use self::lanes::LANES;
 use self::lanes::Lanes;
 
 /// What the partitions of its lanes begin with.
@@ -141,10 +142,10 @@ impl Spool {
 
     /// The reading ends, one a lane, from the store's checkpoint on. Each has a thread of its own that reads ahead.
     pub fn sources(&self, from: &Checkpoint) -> std::io::Result<Vec<SpoolSource>> {
-        let runtime = tokio::runtime::Handle::current();
+        let (runtime, progress) = (tokio::runtime::Handle::current(), self.lanes.begin());
         let open = |lane| {
             let (to, envelopes) = mpsc::channel(AHEAD_MAX);
-            let follower = Follower::new(self, lane, lanes::position(from, lane));
+            let follower = Follower::new(self, &progress, lane, lanes::position(from, lane));
             let runtime = runtime.clone();
             std::thread::Builder::new().name(format!("spool-{lane}")).spawn(move || follower.run(&to, &runtime))?;
             Ok(SpoolSource { spool: self.clone(), lane, from: envelopes })

@@ -255,8 +255,9 @@ async fn through_faults(objects: usize, order: Order) {
         "{objects} objects, {expected} events, {} crashes, {faults} faults of objects, {overwritten} replaced: missed 0, twice 0; {sent} bytes sent of {content}, {share:.2} % again",
         rig.crashes
     );
-    // What was read last before a crash is not known so well that its replacement would be told.
-    assert!(rig.notices.iter().filter(|what| *what == "overwritten").count() + rig.crashes >= overwritten, "{:?} {overwritten}", rig.notices);
+    // Each is told, and after a crash it may be told again.
+    let told = rig.notices.iter().filter(|what| *what == "overwritten").count();
+    assert!(told >= overwritten, "{told} of {overwritten} replacements were told");
     assert!(methods.iter().all(|method| method == "GET" || method.starts_with("POST AmazonSQS.")), "{methods:?}");
     // In a small run a crash is a large share.
     assert!(share <= if objects < 2_000 { 30.0 } else { 5.0 }, "{share}");

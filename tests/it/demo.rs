@@ -17,7 +17,7 @@ fn alerts(rules: &[(Arc<str>, String)]) -> Vec<Alert> {
     let now = Timestamp::parse("2026-01-01T12:20:00Z").unwrap();
     let mut reading = Reading::of(&Arc::new(rules));
     let events: Vec<_> = posts(now).into_iter().flat_map(|post| reading.read(post.body.as_bytes())).collect();
-    assert_eq!(reading.counts().rejects, 0);
+    assert_eq!(reading.counts().tally.rejects, 0);
     reading.alerts(&events)
 }
 

@@ -28,6 +28,7 @@ mod reload;
 mod rig;
 mod samples;
 mod secrets;
+mod senders;
 mod service;
 mod sustained;
 mod tidy;

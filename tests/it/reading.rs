@@ -118,8 +118,8 @@ pub(crate) fn outcome(payloads: &[&[u8]], fields: &str) -> String {
     let counts = reading.counts();
     let mut shown: Vec<String> = events.iter().map(|event| facts(event, fields)).collect();
     shown.extend(reading.rejects().iter().map(|reason| format!("!{reason}")));
-    if counts.duplicates > 0 {
-        shown.push(format!("{} again", counts.duplicates));
+    if counts.tally.duplicates > 0 {
+        shown.push(format!("{} again", counts.tally.duplicates));
     }
     shown.join(", ")
 }

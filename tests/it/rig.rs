@@ -8,9 +8,11 @@ mod feeds;
 mod kafka;
 mod kills;
 mod oracle;
+mod order;
+mod plan;
 mod power;
 mod present;
-mod process;
+
 mod reference;
 mod retries;
 mod reused;

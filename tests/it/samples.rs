@@ -47,7 +47,7 @@ impl Row {
             }
         }
         let counts = reading.counts();
-        row.duplicates = counts.duplicates;
+        row.duplicates = counts.tally.duplicates;
         row.rejects =
             counts.rejects_by_reason.into_iter().filter(|(_, count)| *count > 0).map(|(reason, count)| (reason.into_owned(), count)).collect();
         row

@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bartizan");
@@ -14,6 +16,9 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bartizan");
 pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
+
+/// Lines of the log that are remembered. A test that makes it complain for minutes wants the first and the last of it.
+const SAID_MAX: usize = 2_000;
 
 /// A service on a data folder; killed when dropped.
 pub(crate) struct Service {
@@ -25,17 +30,23 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it and waits until it says where it serves.
     pub(crate) fn start(data: &Path, more: &str) -> Self {
+        Self::by(&mut Command::new(PROGRAM), data, "", more).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Starts it by a command, to which its own words are added, with more lines for the server's settings and for all others. Else what it said.
+    pub(crate) fn by(command: &mut Command, data: &Path, server: &str, more: &str) -> Result<Self, String> {
         let config = data.with_extension("toml");
-        std::fs::write(
-            &config,
-            format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\nflush_every_s = 1\n[log]\nformat = \"json\"\n{more}", data),
-        )
-        .unwrap();
-        let mut child = Command::new(PROGRAM).arg("serve").arg("--config").arg(&config).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let store = format!("[store]\npath = {data:?}\nflush_every_s = 1\n[log]\nformat = \"json\"\n");
+        std::fs::write(&config, format!("[server]\nlisten = \"127.0.0.1:0\"\n{server}{store}{more}")).unwrap();
+        command.arg("serve").arg("--config").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
         let url = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("the service ended: {}", said.join("\n"))).unwrap();
+            let Some(Ok(line)) = lines.next() else {
+                let status = child.wait().unwrap();
+                return Err(format!("it ended with {status}: {}", said.join("\n")));
+            };
             let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if let Some(url) = value.get("url").and_then(serde_json::Value::as_str) {
                 break url.to_owned();
@@ -45,8 +56,16 @@ impl Service {
         let said = Arc::new(Mutex::new(said));
         let heard = Arc::clone(&said);
         // What it says later must not fill the pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| heard.lock().unwrap().push(line)));
-        Self { child, url, said }
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut said = heard.lock().unwrap();
+                if said.len() > SAID_MAX {
+                    said.remove(SAID_MAX / 2);
+                }
+                said.push(line);
+            }
+        });
+        Ok(Self { child, url, said })
     }
 
     /// What it has logged so far.
@@ -61,8 +80,29 @@ impl Service {
 
     /// SIGKILL: no goodbye.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
+        // It may be dead already.
+        let _ = self.child.kill();
         self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success(), "cannot send SIG{name}");
+    }
+
+    /// How it ended, if it does within this time.
+    pub(crate) async fn ended_within(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            if since.elapsed() > patience {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -32,7 +32,7 @@ fn counts_stand_in_the_minute_in_which_they_became_durable_and_nowhere_twice() {
     assert_eq!(minutes(&page), [(1, 7)]);
     assert!(page.minutes.iter().all(|row| row.tally.remainder() == 0));
     let totals = page.totals.get(&source()).cloned().unwrap_or_default();
-    assert_eq!((totals.events, totals.duplicates, totals.bytes, totals.remainder()), (10, 1, 110, 0));
+    assert_eq!((totals.tally.events, totals.tally.duplicates, totals.tally.bytes, totals.remainder()), (10, 1, 110, 0));
     assert_eq!(ledger.total(), totals);
 }
 
@@ -48,7 +48,7 @@ fn a_crash_takes_back_what_no_checkpoint_carries_and_no_refusal() {
     ledger.page(Timestamp::from_seconds(70));
     ledger.resume(page.clone());
     let total = ledger.total();
-    assert_eq!((total.events, total.refused, total.records, total.remainder()), (3, 7, 10, 0));
+    assert_eq!((total.tally.events, total.tally.refused, total.tally.records, total.remainder()), (3, 7, 10, 0));
     // They come again.
     take(&ledger, 4, 0);
     let after = ledger.page(Timestamp::from_seconds(80));
@@ -59,7 +59,7 @@ fn a_crash_takes_back_what_no_checkpoint_carries_and_no_refusal() {
     let other = Ledger::default();
     other.resume(serde_json::from_str(&text).unwrap());
     take(&other, 1, 0);
-    assert_eq!((other.total().events, minutes(&other.page(Timestamp::from_seconds(5)))), (4, vec![(0, 4)]));
+    assert_eq!((other.total().tally.events, minutes(&other.page(Timestamp::from_seconds(5)))), (4, vec![(0, 4)]));
 }
 
 #[test]

@@ -119,9 +119,9 @@ fn what_is_dropped_is_judged_and_counted_and_no_evidence_goes() {
         let drop = DropRule { name: "gets".into(), query: query::parse(query).unwrap(), keep_one_in };
         let (store, ledger) = run(100, FlowSettings::default(), engine, vec![drop]);
         let total = ledger.total();
-        assert_eq!((total.records, total.remainder()), (100, 0));
-        assert_eq!(total.dropped, total.dropped_by_rule.get("gets").copied().unwrap_or_default());
-        (store.events.load(Ordering::Relaxed), total.dropped)
+        assert_eq!((total.tally.records, total.remainder()), (100, 0));
+        assert_eq!(total.tally.dropped, total.dropped_by_rule.get("gets").copied().unwrap_or_default());
+        (store.events.load(Ordering::Relaxed), total.tally.dropped)
     };
     assert_eq!(check("verb:get", 0), (2, 98), "the two that a rule matched stay");
     assert_eq!(check("verb:list", 0), (100, 0));

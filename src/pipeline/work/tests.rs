@@ -102,7 +102,7 @@ fn a_source_that_falls_silent_is_told_of_once() {
     assert_eq!(silent(&mut worker, 602), [back]);
     assert!(silent(&mut worker, 659).is_empty());
     assert_eq!(silent(&mut worker, 660).len(), 1);
-    assert_eq!(ledger.total().records, 5);
+    assert_eq!(ledger.total().tally.records, 5);
     worker.settings.expected = vec![SourceId::from("configured")];
     assert!(silent(&mut worker, 700).is_empty());
     assert!(silent(&mut worker, 760)[0].contains(r#""source":"configured""#), "nothing ever came of it");

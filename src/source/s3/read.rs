@@ -12,8 +12,8 @@ use super::{OBJECT_TRIES_MAX, OBJECT_WAIT_MAX, S3Counts};
 use crate::model::{ClusterId, Duration, Envelope, Form, Notice, Noticed, Origin, Reject, RejectReason};
 use crate::source::objects::{Known, Object, Pending, position};
 
-/// Objects of which it is not written down yet how much was read.
-const UNSAVED_MAX: usize = 250;
+/// Objects that are handed over together: one sync writes down how much of each was read.
+const TOGETHER_MAX: usize = 8;
 
 /// How an object in pieces ended.
 #[derive(Debug, Default)]
@@ -37,24 +37,37 @@ impl Sweeper {
                     (pending, fetched)
                 }
             })
-            .buffered(self.settings.concurrency.max(1));
-        while let Some((pending, fetched)) = fetches.next().await {
-            self.hand_over(pending, fetched).await?;
-            if self.objects.unsaved() >= UNSAVED_MAX {
-                self.objects.save(self.clock.now()).await.map_err(Broken::Log)?;
+            .buffered(self.settings.concurrency.max(1))
+            .ready_chunks(TOGETHER_MAX);
+        while let Some(together) = fetches.next().await {
+            let mut ends = Vec::with_capacity(together.len());
+            for (pending, fetched) in together {
+                self.hand_over(pending, fetched, &mut ends).await?;
             }
+            self.let_go(&mut ends).await?;
         }
         Ok(())
     }
 
-    /// The envelopes of an object. One without payload moves the position over an object that was not read.
-    async fn hand_over(&mut self, pending: Pending, fetched: Fetched) -> Result<(), Broken> {
+    /// Hands over the ends of objects. What was read of them is written down before: of whatever the store has, it is known for good.
+    async fn let_go(&mut self, ends: &mut Vec<Envelope>) -> Result<(), Broken> {
+        self.objects.save(self.clock.now()).await.map_err(Broken::Log)?;
+        for end in ends.drain(..) {
+            self.send(end).await?;
+        }
+        Ok(())
+    }
+
+    /// The envelopes of an object, but for the last, which goes to `ends`. One without payload moves the position over an object that was not read.
+    async fn hand_over(&mut self, pending: Pending, fetched: Fetched, ends: &mut Vec<Envelope>) -> Result<(), Broken> {
         let origin = self.origin(&pending.object);
         let mut last = Envelope::empty(Arc::clone(&origin), position(pending.number + 1, 0));
         self.state.read(&origin.object, pending.object.bytes);
         match fetched {
             Fetched::Whole(part) => self.whole(&pending, part, &mut last),
             Fetched::Pieces(part, pieces) => {
+                // Its pieces come after what was read before it.
+                self.let_go(ends).await?;
                 let Ended { rejects, notices } = self.pieces(&pending, part, pieces, &origin).await?;
                 let at = 0;
                 (last.form, last.is_last, last.rejects) = (Form::Piece { at }, true, rejects);
@@ -69,7 +82,8 @@ impl Sweeper {
             }
             Fetched::Failed(failure) => last.rejects.extend(self.failed(pending, failure).await?),
         }
-        self.send(last).await
+        ends.push(last);
+        Ok(())
     }
 
     pub(super) async fn send(&self, envelope: Envelope) -> Result<(), Broken> {
@@ -185,6 +199,7 @@ impl Sweeper {
             }
             Failure::Gone(_) => {
                 S3Counts::add(&self.counts().vanished, 1);
+                self.objects.read(pending, 0, 0);
                 let key = pending.object.key.escape_debug();
                 let detail = format!("object `{key}` went away while it was read: {at} bytes of it were, of {}", pending.object.bytes);
                 ended.notices.push(Notice { what: Noticed::Gap, detail, lost: 0 });
@@ -217,6 +232,8 @@ impl Sweeper {
             return Ok(None);
         }
         S3Counts::add(&self.counts().given_up, 1);
+        // What was written down of it before a crash does not hold.
+        self.objects.read(&pending, 0, 0);
         tracing::error!(source = %self.settings.source, key, tries, error = %failure, "cannot read object: given up");
         let detail = format!("listed {tries} times and never read: {failure}");
         Ok(Some(Reject { offset: 0, len, reason: RejectReason::Unread, detail, bytes: Vec::new() }))

@@ -138,7 +138,6 @@ impl Sweeper {
             tracing::debug!(source = %self.settings.source, found, pages, "bucket looked at");
         }
         self.read_pending().await?;
-        self.objects.save(self.clock.now()).await.map_err(Broken::Log)?;
         S3Counts::add(&self.counts().polls, 1);
         self.state.listing(None);
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Progress};
 use super::{PARTITION, Spool, envelope};
 use crate::model::Envelope;
 use crate::ports::SourceError;
@@ -18,15 +18,17 @@ pub(super) struct Follower {
     reader: Reader,
     durable: watch::Receiver<u64>,
     lanes: Arc<Lanes>,
+    progress: Arc<Progress>,
     /// Frames below this number were there when the process began.
     begins: u64,
     lost_before: u64,
 }
 
 impl Follower {
-    pub(super) fn new(spool: &Spool, lane: usize, from: u64) -> Self {
+    pub(super) fn new(spool: &Spool, progress: &Arc<Progress>, lane: usize, from: u64) -> Self {
         let (dir, durable, lanes) = (spool.dir.clone(), spool.writer.durable(), Arc::clone(&spool.lanes));
-        Self { lane, reader: Reader::new(&dir, from), dir, durable, lanes, begins: spool.begins, lost_before: 0 }
+        let progress = Arc::clone(progress);
+        Self { lane, reader: Reader::new(&dir, from), dir, durable, lanes, progress, begins: spool.begins, lost_before: 0 }
     }
 
     /// Hands over frame after frame, and waits for more, until nobody takes them.
@@ -41,11 +43,12 @@ impl Follower {
                 Ok(Some((frame, bytes, lost))) => {
                     let seq = frame.seq;
                     // Told of before it is handed over: until it is durable nothing of it may go.
-                    self.lanes.handed(self.lane, seq, bytes);
+                    self.progress.handed(self.lane, seq);
+                    self.lanes.went(self.lane, bytes);
                     to.blocking_send(Ok(envelope(frame, lost, self.lane)))
                 }
                 Ok(None) => {
-                    self.lanes.scanned(self.lane, below);
+                    self.progress.scanned(self.lane, below);
                     let durable = &mut self.durable;
                     let waited = runtime.block_on(async {
                         tokio::select! {

@@ -13,8 +13,8 @@ use super::events::Kind;
 use super::feeds::{Ended, push};
 use super::power::Disk;
 use super::present::{get_json, total};
-use super::process::Process;
 use super::run::{Run, count, runtime};
+use crate::service::Service;
 
 /// Bytes of the disk; `BARTIZAN_DISK_MB` sets other ones.
 const DISK_MB: u64 = 96;
@@ -53,7 +53,7 @@ async fn try_push(run: &Run, url: &str) -> (u16, bool, Duration) {
     (status, is_told, since.elapsed())
 }
 
-async fn one_fill(run: &Run, process: &Process, ballast: &Path) {
+async fn one_fill(run: &Run, process: &Service, ballast: &Path) {
     let url = &process.url;
     fill(ballast);
     let since = Instant::now();

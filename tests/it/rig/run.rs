@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::feeds::{self, Feed};
 use super::oracle::{Around, Oracle, Verdict};
+use super::plan::Plan;
 use super::present;
-use super::process::{Plan, Process};
-use crate::service::setting;
+use crate::service::{Service, setting};
 
 /// Between two batches of one sender in the ordinary run, in milliseconds; `BARTIZAN_PAUSE_MS` sets it.
 const PAUSE_MS: u64 = 1_000;
@@ -54,7 +54,7 @@ impl Run {
     }
 
     /// Starts the program and tells the senders where it is.
-    pub(crate) fn up(&self) -> Result<Process, String> {
+    pub(crate) fn up(&self) -> Result<Service, String> {
         let process = self.plan.start()?;
         self.oracle.url.send_replace(Some(process.url.clone()));
         Ok(process)
@@ -70,7 +70,7 @@ impl Run {
     }
 
     /// Senders end, and all of it is checked against what this process says.
-    pub(crate) async fn check(&mut self, process: &Process) -> Result<Verdict, String> {
+    pub(crate) async fn check(&mut self, process: &Service) -> Result<Verdict, String> {
         self.oracle.end();
         for sender in self.senders.drain(..) {
             sender.await.unwrap();
@@ -79,7 +79,7 @@ impl Run {
     }
 
     /// As [`Run::check`]; fails with all that is wrong, and prints the figures in any case.
-    pub(crate) async fn prove(&mut self, process: &Process, what: &str) -> Verdict {
+    pub(crate) async fn prove(&mut self, process: &Service, what: &str) -> Verdict {
         let verdict = self.check(process).await.unwrap_or_else(|why| panic!("{what}: {why}\n{}", process.said()));
         eprintln!("{what}: {}\n{what}: {}", verdict.line(), self.oracle.sometimes.line());
         assert!(verdict.wrong().is_empty(), "{what}: {}", verdict.wrong().join("\n"));

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::events::Kind;
 use super::feeds::{Ended, push};
-use super::process::Process;
 use super::run::{Run, count, runtime};
+use crate::service::{Service, setting};
 
-/// Points in the ordinary run, spread over all calls; `BARTIZAN_POINTS=300` is the full one.
+/// Points in the ordinary run, spread over all calls; `BARTIZAN_POINTS=300` is the full one. `BARTIZAN_CALLS` has it fail one of [`CALLS`] alone.
 const POINTS: u64 = 10;
 
 /// Calls that are made to fail, by their names to `strace`.
@@ -46,7 +46,8 @@ struct Outcome {
     wrong: Vec<String>,
 }
 
-fn can_trace() -> Result<(), String> {
+/// Whether system calls can be traced here; else why not.
+pub(super) fn can_trace() -> Result<(), String> {
     let output = Command::new("strace").args(["-f", "-e", "trace=fsync", "true"]).output().map_err(|error| format!("strace: {error}"))?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
@@ -131,7 +132,7 @@ async fn one(point: Point) -> Outcome {
 }
 
 /// Pushes so many batches; how many were taken and how many not.
-async fn work(run: &Run, process: &Process, batches: u64) -> (u64, u64) {
+async fn work(run: &Run, process: &Service, batches: u64) -> (u64, u64) {
     let (mut acked, mut refused) = (0, 0);
     for n in 0..batches {
         let batch = run.oracle.issue(if n % 3 == 2 { Kind::Falco } else { Kind::Audit }, BATCH);
@@ -156,7 +157,9 @@ fn any_call_may_fail_and_nothing_confirmed_is_lost() {
         return eprintln!("skipped: cannot trace: {why}");
     }
     let points = count("BARTIZAN_POINTS", POINTS);
-    let mut kinds: Vec<(&str, &str)> = CALLS.iter().flat_map(|call| ERRORS.iter().map(move |error| (*call, *error))).collect();
+    let only = setting("BARTIZAN_CALLS");
+    let calls = CALLS.iter().filter(|call| only.as_ref().is_none_or(|only| *call == only));
+    let mut kinds: Vec<(&str, &str)> = calls.flat_map(|call| ERRORS.iter().map(move |error| (*call, *error))).collect();
     let (since, mut done, mut syncs, mut ended) = (Instant::now(), 0, 0, 0);
     let mut wrong = Vec::new();
     runtime().block_on(async {

@@ -70,7 +70,7 @@ async fn trap_01_keys_of_every_spelling_and_objects_without_an_end() {
     let mut expected: Vec<&str> = keys.iter().map(|(user, _)| *user).collect();
     expected.sort_unstable();
     assert_eq!(users(&events), expected);
-    assert_eq!(reading.counts().rejects, 0, "an empty object is none");
+    assert_eq!(reading.counts().tally.rejects, 0, "an empty object is none");
     let (events, objects) = sweep(settings(&server), dir.path(), &mut checkpoint, &mut reading).await;
     assert_eq!((events.len(), objects), (0, 0), "each is read once");
 }
@@ -114,7 +114,7 @@ async fn trap_03_an_object_that_grows_is_read_again_and_gives_what_is_new() {
     }
     let counts = reading.counts();
     // What was half written is a reject of its time, and an event of the next. What was read before is not read again.
-    assert_eq!((counts.events, counts.duplicates, counts.rejects), (3, 0, 1));
+    assert_eq!((counts.tally.events, counts.tally.duplicates, counts.tally.rejects), (3, 0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,5 +159,5 @@ async fn trap_17_a_bucket_is_only_read() {
     assert_eq!(etags(), before);
     let shelf = server.shelf.lock().unwrap();
     assert_eq!(shelf.methods.iter().map(String::as_str).collect::<Vec<_>>(), ["GET"], "nothing is put, posted or deleted");
-    assert_eq!(reading.counts().events, 30);
+    assert_eq!(reading.counts().tally.events, 30);
 }

@@ -195,7 +195,7 @@ fn trap_13_old_and_new_keys_masks_aggregates_and_nodes() {
         events.iter().map(|event| facts(event, "event.kind policy.name policy.result k8s.name")).collect::<Vec<_>>(),
         ["policy require-labels fail web-0"]
     );
-    assert_eq!(reading.counts().duplicates, 1, "one result in both spellings");
+    assert_eq!(reading.counts().tally.duplicates, 1, "one result in both spellings");
     let shown = |members: Value, fields: &str, expected: &str| {
         check(json!({"flow": flow(members), "node_name": "prod-eu/node-1", "time": "2026-01-01T00:00:00.5Z"}).to_string(), fields, expected)
     };

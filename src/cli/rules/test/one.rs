@@ -48,7 +48,7 @@ fn replay(part: &Part, case: &Case) -> (Vec<Alert>, Vec<Event>, u64) {
     }
     findings.extend(worker.finish());
     let alerts = findings.iter().map(draft).filter(|alert| alert.status != Status::Superseded && part.own.contains(&alert.rule.id));
-    (alerts.collect(), events, ledger.total().rejects)
+    (alerts.collect(), events, ledger.total().tally.rejects)
 }
 
 /// A record of kind `source_health`, as the spool keeps it: no other way in can claim to be this program's own word.

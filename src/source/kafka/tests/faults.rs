@@ -15,6 +15,8 @@ use super::*;
 
 /// Faults of the ordinary run; `BARTIZAN_FAULTS=200` is the full one.
 const FAULTS: u32 = 10;
+/// Faults of one modelled cluster: after many more than that it trips over itself.
+const FAULTS_OF_A_CLUSTER: u32 = 25;
 const BROKERS: i32 = 3;
 const PARTITIONS: i32 = 6;
 
@@ -149,52 +151,73 @@ fn heal(bench: &Bench) {
     bench.mock.broker_round_trip_time(-1, Duration::ZERO).unwrap();
 }
 
+/// What came of the faults.
+#[derive(Debug, Default)]
+struct Sum {
+    crashes: u64,
+    rebalances: u64,
+    joined: u32,
+    taken: u32,
+    messages: i64,
+}
+
+/// So many faults on a cluster of its own, and then every message has come once.
+async fn through(faults: std::ops::Range<u32>, chance: &mut Chance, sum: &mut Sum) {
+    let bench = Bench::new(BROKERS, PARTITIONS);
+    let (stop, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let producer = produce(bench.brokers.join(","), Arc::clone(&stop));
+    let mut foreign = Foreign { brokers: bench.brokers.join(","), members: Vec::new(), joined: 0 };
+    let mut seen = bench.seen();
+    let mut source = bench.source(&seen.durable);
+    for fault in faults {
+        let what = strike(&bench, chance, &mut foreign, &taken);
+        seen.read_for(&mut source, Duration::from_millis(500 + chance.below(1_500))).await;
+        heal(&bench);
+        eprintln!("fault {fault}: {what}; {} messages so far", seen.count());
+        if chance.below(2) == 0 {
+            seen.flush(&mut source).await;
+        }
+        // The process dies, and another one goes on from what was durable.
+        if chance.below(10) == 0 {
+            sum.rebalances += source.tells().condition().counts["rebalances"];
+            drop(source);
+            seen.crash();
+            sum.crashes += 1;
+            source = bench.source(&seen.durable);
+        }
+    }
+    heal(&bench);
+    while !foreign.members.is_empty() {
+        foreign.end_one();
+    }
+    stop.store(true, Ordering::Relaxed);
+    tokio::task::spawn_blocking(move || producer.join().unwrap()).await.unwrap();
+    let mut total = 0;
+    for partition in 0..PARTITIONS {
+        total += bench.ends(partition).await.1;
+    }
+    seen.read(&mut source, |seen| seen.count() as i64 >= total).await;
+    seen.read_for(&mut source, Duration::from_secs(2)).await;
+    seen.check(&bench).await;
+    assert_eq!(seen.notices, []);
+    sum.rebalances += source.tells().condition().counts["rebalances"];
+    sum.joined += foreign.joined;
+    sum.taken += taken.load(Ordering::Relaxed);
+    sum.messages += total;
+}
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test's size is no setting of the program")]
 fn faults_and_rebalances_lose_and_repeat_nothing() {
-    let faults = std::env::var("BARTIZAN_FAULTS").ok().and_then(|faults| faults.parse().ok()).unwrap_or(FAULTS);
+    let faults: u32 = std::env::var("BARTIZAN_FAULTS").ok().and_then(|faults| faults.parse().ok()).unwrap_or(FAULTS);
     run(async {
-        let bench = Bench::new(BROKERS, PARTITIONS);
-        let (stop, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-        let producer = produce(bench.brokers.join(","), Arc::clone(&stop));
-        let mut foreign = Foreign { brokers: bench.brokers.join(","), members: Vec::new(), joined: 0 };
-        let (mut chance, mut seen, mut crashes, mut rebalances) = (Chance(7), bench.seen(), 0, 0);
-        let mut source = bench.source(&seen.durable);
-        for fault in 0..faults {
-            let what = strike(&bench, &mut chance, &mut foreign, &taken);
-            seen.read_for(&mut source, Duration::from_millis(500 + chance.below(1_500))).await;
-            heal(&bench);
-            eprintln!("fault {fault}: {what}; {} messages so far", seen.count());
-            if chance.below(2) == 0 {
-                seen.flush(&mut source).await;
-            }
-            // The process dies, and another one goes on from what was durable.
-            if chance.below(10) == 0 {
-                rebalances += source.tells().condition().counts["rebalances"];
-                drop(source);
-                seen.crash();
-                crashes += 1;
-                source = bench.source(&seen.durable);
-            }
+        let (mut chance, mut sum) = (Chance(7), Sum::default());
+        for first in (0..faults).step_by(FAULTS_OF_A_CLUSTER as usize) {
+            through(first..faults.min(first + FAULTS_OF_A_CLUSTER), &mut chance, &mut sum).await;
         }
-        heal(&bench);
-        while !foreign.members.is_empty() {
-            foreign.end_one();
-        }
-        stop.store(true, Ordering::Relaxed);
-        tokio::task::spawn_blocking(move || producer.join().unwrap()).await.unwrap();
-        let mut total = 0;
-        for partition in 0..PARTITIONS {
-            total += bench.ends(partition).await.1;
-        }
-        seen.read(&mut source, |seen| seen.count() as i64 >= total).await;
-        seen.read_for(&mut source, Duration::from_secs(2)).await;
-        seen.check(&bench).await;
-        assert_eq!(seen.notices, []);
-        rebalances += source.tells().condition().counts["rebalances"];
-        let (joined, taken) = (foreign.joined, taken.load(Ordering::Relaxed));
+        let Sum { crashes, rebalances, joined, taken, messages } = sum;
         eprintln!(
-            "{faults} faults, {crashes} crashes, {rebalances} rebalances, {joined} foreign members that took {taken} messages: {total} messages, each once"
+            "{faults} faults, {crashes} crashes, {rebalances} rebalances, {joined} foreign members that took {taken} messages: {messages} messages, each once"
         );
     });
 }
