@@ -1,6 +1,6 @@
 //! The thread that polls: takes messages, hands envelopes over, and stays in the group while the flow is busy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -74,6 +74,8 @@ pub(super) struct Reader {
     ticked: Instant,
     full_since: Option<Instant>,
     is_paused: bool,
+    /// What the client holds as paused. It stays so for a partition that goes to another member meanwhile and comes back.
+    paused: BTreeSet<Place>,
     /// The group has shared out what there is by now.
     is_shared: bool,
 }
@@ -95,6 +97,7 @@ impl Reader {
             ticked: now,
             full_since: None,
             is_paused: false,
+            paused: BTreeSet::new(),
             is_shared: false,
         }
     }
@@ -107,6 +110,7 @@ impl Reader {
                 let end = self.read(&consumer);
                 self.commit(&consumer);
                 drop(consumer);
+                self.paused.clear();
                 if end == End::Stopped {
                     return;
                 }
@@ -200,14 +204,21 @@ impl Reader {
         !self.is_paused
     }
 
-    fn pause(&self, consumer: &BaseConsumer<Context>, is_pause: bool) {
+    /// Pauses what is ours now, or lets go on what of it is paused.
+    fn pause(&mut self, consumer: &BaseConsumer<Context>, is_pause: bool) {
+        let assigned = self.shared.places().assigned().clone();
         let mut list = TopicPartitionList::new();
-        for place in self.shared.places().assigned() {
+        for place in assigned.iter().filter(|place| is_pause || self.paused.contains(*place)) {
             list.add_partition(&place.topic, place.number);
         }
+        if list.count() == 0 {
+            return;
+        }
         let done = if is_pause { consumer.pause(&list) } else { consumer.resume(&list) };
-        if let Err(error) = done {
-            tracing::debug!(source = %self.shared.source, %error, is_pause, "cannot pause or resume");
+        match done {
+            Ok(()) if is_pause => self.paused.extend(assigned),
+            Ok(()) => self.paused.retain(|place| !assigned.contains(place)),
+            Err(error) => tracing::debug!(source = %self.shared.source, %error, is_pause, "cannot pause or resume"),
         }
     }
 
@@ -254,9 +265,7 @@ impl Reader {
             self.turn = turn;
             self.assigned = Instant::now();
             self.committed.clear();
-            if self.is_paused {
-                self.pause(consumer, true);
-            }
+            self.pause(consumer, self.is_paused);
         }
         if let Some((place, taken)) = &self.at {
             self.shared.ends().entry(place.clone()).or_default().taken_ms = *taken;

@@ -14,12 +14,14 @@ use super::feeds::{Ended, push};
 use super::run::{Run, count, runtime};
 use crate::service::{Service, setting};
 
-/// Points in the ordinary run, spread over all calls; `BARTIZAN_POINTS=300` is the full one. `BARTIZAN_CALLS` has it fail one of [`CALLS`] alone.
+/// Points in the ordinary run, spread over all calls; `BARTIZAN_POINTS=300` is the full one. `BARTIZAN_CALLS` has it fail one of [`CALLS`]
+/// alone, `BARTIZAN_ERRORS` one of [`ERRORS`].
 const POINTS: u64 = 10;
 
 /// Calls that are made to fail, by their names to `strace`.
-const CALLS: &[&str] = &["fsync", "fdatasync", "write", "pwrite64", "rename,renameat,renameat2", "openat", "ftruncate"];
-const ERRORS: &[&str] = &["EIO", "ENOSPC"];
+const CALLS: &[&str] =
+    &["fsync", "fdatasync", "write", "pwrite64", "rename,renameat,renameat2", "openat", "ftruncate", "unlink,unlinkat", "mkdir,mkdirat", "pread64"];
+const ERRORS: &[&str] = &["EIO", "ENOSPC", "EDQUOT"];
 
 /// Batches of one run's work, and records of one.
 const BATCHES: u64 = 10;
@@ -59,7 +61,7 @@ fn tracer(data: &Path, log: &Path, point: Point) -> Vec<String> {
     words.push(log.display().to_string());
     words.extend(["-e".to_owned(), format!("trace={call}"), "-e".to_owned(), format!("inject={call}:error={error}:when={nth}")]);
     // These are made on the data alone; what else is written and opened is no disk's.
-    if !matches!(call, "write" | "openat") {
+    if !matches!(call, "write" | "openat" | "pread64") {
         return words;
     }
     for path in ours(data) {
@@ -157,9 +159,11 @@ fn any_call_may_fail_and_nothing_confirmed_is_lost() {
         return eprintln!("skipped: cannot trace: {why}");
     }
     let points = count("BARTIZAN_POINTS", POINTS);
-    let only = setting("BARTIZAN_CALLS");
-    let calls = CALLS.iter().filter(|call| only.as_ref().is_none_or(|only| *call == only));
-    let mut kinds: Vec<(&str, &str)> = calls.flat_map(|call| ERRORS.iter().map(move |error| (*call, *error))).collect();
+    let chosen =
+        |all: &'static [&'static str], only: Option<String>| all.iter().copied().filter(move |one| only.as_ref().is_none_or(|only| one == only));
+    let errors: Vec<&str> = chosen(ERRORS, setting("BARTIZAN_ERRORS")).collect();
+    let calls = chosen(CALLS, setting("BARTIZAN_CALLS"));
+    let mut kinds: Vec<(&str, &str)> = calls.flat_map(|call| errors.iter().map(move |error| (call, *error))).collect();
     let (since, mut done, mut syncs, mut ended) = (Instant::now(), 0, 0, 0);
     let mut wrong = Vec::new();
     runtime().block_on(async {

@@ -206,6 +206,38 @@ async fn through(faults: std::ops::Range<u32>, chance: &mut Chance, sum: &mut Su
     sum.messages += total;
 }
 
+/// A partition that was paused when it went to another member is read on once it has come back, though it was not ours when the pause ended.
+#[test]
+fn a_pause_does_not_outlive_a_turn_of_the_group() {
+    run(async {
+        let bench = Bench::new(1, 4);
+        let mut seen = bench.seen();
+        let mut source = bench.source(&seen.durable);
+        // More than is read ahead, in pieces: the flow stands still, and everything is paused.
+        for partition in (0..4).cycle().take(40) {
+            bench.send_to(partition, &vec![b'x'; 300_000]);
+        }
+        seen.read(&mut source, |seen| seen.count() >= 1).await;
+        let until = tokio::time::Instant::now() + Duration::from_secs(30);
+        while source.tells().condition().counts["pauses"] == 0 {
+            assert!(tokio::time::Instant::now() < until, "it does not pause");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let taken = Arc::new(AtomicU32::new(0));
+        let mut foreign = Foreign { brokers: bench.brokers.join(","), members: Vec::new(), joined: 0 };
+        foreign.join(&taken);
+        while source.tells().condition().counts["partitions"] != 2 {
+            assert!(tokio::time::Instant::now() < until, "the other member gets nothing");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // The pause ends while half of the partitions are not ours.
+        seen.read_for(&mut source, Duration::from_secs(4)).await;
+        foreign.end_one();
+        seen.read(&mut source, |seen| seen.count() == 40).await;
+        seen.check(&bench).await;
+    });
+}
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test's size is no setting of the program")]
 fn faults_and_rebalances_lose_and_repeat_nothing() {
