@@ -2,6 +2,7 @@
 //! DIR is a folder for `tests/live/kafka`.
 
 mod broker;
+mod faults;
 
 use std::path::Path;
 

@@ -66,6 +66,12 @@ impl Broker {
         self.call("stop");
     }
 
+    /// Sends a signal to it.
+    pub(super) fn signal(&self, name: &str) {
+        let id = std::fs::read_to_string(self.dir.join("pid")).unwrap();
+        assert!(Command::new("kill").args([&format!("-{name}"), id.trim()]).status().unwrap().success());
+    }
+
     pub(super) fn again(&self) {
         self.call("start");
     }

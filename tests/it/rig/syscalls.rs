@@ -15,7 +15,7 @@ use super::run::{Run, count, runtime};
 use crate::service::{Service, setting};
 
 /// Points in the ordinary run, spread over all calls; `BARTIZAN_POINTS=300` is the full one. `BARTIZAN_CALLS` has it fail one of [`CALLS`]
-/// alone, `BARTIZAN_ERRORS` one of [`ERRORS`].
+/// alone, `BARTIZAN_ERRORS` one of [`ERRORS`], `BARTIZAN_UNDER` those on files under one folder of the data.
 const POINTS: u64 = 10;
 
 /// Calls that are made to fail, by their names to `strace`.
@@ -61,10 +61,12 @@ fn tracer(data: &Path, log: &Path, point: Point) -> Vec<String> {
     words.push(log.display().to_string());
     words.extend(["-e".to_owned(), format!("trace={call}"), "-e".to_owned(), format!("inject={call}:error={error}:when={nth}")]);
     // These are made on the data alone; what else is written and opened is no disk's.
-    if !matches!(call, "write" | "openat" | "pread64") {
+    let under = setting("BARTIZAN_UNDER");
+    if under.is_none() && !matches!(call, "write" | "openat" | "pread64") {
         return words;
     }
-    for path in ours(data) {
+    let is_meant = |path: &PathBuf| under.as_ref().is_none_or(|under| path.starts_with(data.join(under)));
+    for path in ours(data).into_iter().filter(is_meant) {
         words.extend(["-P".to_owned(), path.display().to_string()]);
     }
     words

@@ -45,8 +45,9 @@ impl Bench {
 
     pub(super) fn settings(&self) -> KafkaSettings {
         // The modelled group waits out a session, nearly, whenever members come or go.
-        let more = [("topic.metadata.refresh.interval.ms", "500"), ("statistics.interval.ms", "1000")];
-        let more = [more, [("heartbeat.interval.ms", "300"), ("session.timeout.ms", SESSION_MS)]].concat();
+        // A modelled group forgets members that wait to be let in, and never answers them: then the client gives that request up after this interval.
+        let more = [("topic.metadata.refresh.interval.ms", "500"), ("statistics.interval.ms", "1000"), ("max.poll.interval.ms", "8000")];
+        let more = [&more[..], &[("heartbeat.interval.ms", "300"), ("session.timeout.ms", SESSION_MS)]].concat();
         let more = more.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         KafkaSettings { more, ..KafkaSettings::new("s".into(), &self.brokers, &[TOPIC.to_owned()]) }
     }
