@@ -184,14 +184,10 @@ impl Sniffer {
             let Some(first) = bytes.get(start) else { return err(start, "a value is missing") };
             match self.told_by(key, bytes, start, &mut seen)? {
                 Some(Told::Wrapper(wrapper)) => return Ok(Verdict::Wrapper(wrapper)),
-                Some(Told::Shape(shape)) if shape.envelope == EnvelopeKind::EventList => {
-                    // Its name after its items comes too late.
-                    if *first == b'[' {
-                        return Ok(Verdict::List { inner: start + 1 });
-                    }
-                }
-                Some(Told::Shape(shape)) => return Ok(Verdict::Record { shape, read: start }),
-                None => {}
+                Some(Told::Shape(shape)) if shape.envelope != EnvelopeKind::EventList => return Ok(Verdict::Record { shape, read: start }),
+                Some(Told::Shape(_)) if *first == b'[' => return Ok(Verdict::List { inner: start + 1 }),
+                // A list's name after its items comes too late.
+                Some(Told::Shape(_)) | None => {}
             }
             let end = skip_value(bytes, start)?;
             if let (b'{' | b'[' | b'"', Some(rank)) = (first, carrier::rank(key)) {
