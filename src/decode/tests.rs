@@ -124,7 +124,7 @@ fn shapes_are_told_by_content() {
     check(r#"{"items": [ "a" ]}{"items": [ ]}"#, "other/native@0");
     check(
         r#"{"kind":"EventList","items":["a",7,{"auditID":"a","verb":"get"},null]}"#,
-        "!not_a_record@29+3 !not_a_record@33+1 k8s_audit/event_list@35 !not_a_record@62+4",
+        "!not_a_record@29+3 !not_a_record@33+1 k8s_audit/event_list@35 !not_a_record@64+4",
     );
     check(r#"{"items":["a",7],"kind":"EventList"}"#, "other/native@0");
     check("{}", "!control@0+2");
