@@ -43,7 +43,7 @@ pub struct Door {
     /// Bodies that are expanded, redacted and packed at one time: as many as there are processors. The others wait as they came.
     places: Arc<Semaphore>,
     /// Of each lane no more bodies than that wait for a place: who floods waits behind itself, and the next sender's body is one of the first.
-    queues: Arc<[Arc<Semaphore>]>,
+    queues: Arc<[Arc<Semaphore>; LANES]>,
     space: Arc<Space>,
 }
 
@@ -65,7 +65,7 @@ impl Door {
     /// In front of this spool, masking what stands under these names too.
     pub fn new(spool: Spool, space: Arc<Space>, ledger: Arc<Ledger>, clock: Clock, masked: Names) -> Self {
         let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let queues = (0..LANES).map(|_| Arc::new(Semaphore::new(places))).collect();
+        let queues = Arc::new(std::array::from_fn(|_| Arc::new(Semaphore::new(places))));
         Self { spool, ledger, clock, tools: Arc::default(), masked, places: Arc::new(Semaphore::new(places)), queues, space }
     }
 
@@ -90,8 +90,7 @@ impl Door {
 
     /// A place for a body of this lane, once it is its turn.
     async fn place(&self, lane: usize) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
-        let queue = self.queues.get(lane).unwrap_or(&self.places);
-        let turn = Arc::clone(queue).acquire_owned().await?;
+        let turn = Arc::clone(&self.queues[lane % LANES]).acquire_owned().await?;
         Ok([turn, Arc::clone(&self.places).acquire_owned().await?])
     }
 

@@ -14,6 +14,9 @@ mod envelopes;
 mod fake_s3;
 mod files;
 mod hostile;
+#[cfg(feature = "scale")]
+#[path = "../fakes/members.rs"]
+mod kafka_members;
 mod kinds;
 mod late;
 #[cfg(feature = "scale")]

@@ -12,7 +12,6 @@ mod order;
 mod plan;
 mod power;
 mod present;
-
 mod reference;
 mod retries;
 mod reused;

@@ -2,6 +2,8 @@
 
 mod bench;
 mod faults;
+#[path = "../../../tests/fakes/members.rs"]
+mod members;
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
 //! A real broker that dies and stands still, a group whose other members come, go and die, and a service that is killed: every message once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
 use super::{audit, exactly, live, source, told_twice, until_told};
+use crate::kafka_members::{Chance, Members};
 use crate::service::{Service, setting};
 
 /// Faults of the ordinary run; `BARTIZAN_FAULTS=200` is the full one.
@@ -16,51 +16,6 @@ const FAULTS: u64 = 12;
 const PARTITIONS: i32 = 6;
 /// As short as a broker allows: a member that died is given up after it.
 const SESSION_MS: &str = "6000";
-
-/// Numbers by chance, the same ones every time.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
-
-/// A member of the group that is not ours: it takes messages, drops them, and tells the group that it is done with them.
-struct Foreign {
-    stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Foreign {
-    /// With a name of its own it does not leave when it ends: to the group it is one that died.
-    fn join(brokers: &str, name: Option<String>, taken: &Arc<AtomicUsize>) -> Self {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", brokers).set("group.id", "kafka").set("session.timeout.ms", SESSION_MS);
-        config.set("auto.offset.reset", "earliest").set("auto.commit.interval.ms", "100");
-        if let Some(name) = &name {
-            config.set("group.instance.id", name);
-        }
-        let (stop, taken) = (Arc::new(AtomicBool::new(false)), Arc::clone(taken));
-        let stopped = Arc::clone(&stop);
-        let live = move || {
-            let consumer: BaseConsumer = config.create().unwrap();
-            consumer.subscribe(&["audit"]).unwrap();
-            while !stopped.load(Ordering::Relaxed) {
-                if let Some(Ok(_)) = consumer.poll(Duration::from_millis(50)) {
-                    taken.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        };
-        Self { stop, thread: std::thread::spawn(live) }
-    }
-
-    fn end(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
-    }
-}
 
 /// Writes audit events by number until it is told to stop; how many, once the broker has them all. None is written twice.
 fn produce(brokers: String, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
@@ -91,7 +46,7 @@ fn live_kafka_faults_of_broker_group_and_service_lose_and_repeat_nothing() {
         let mut service = Some(Service::start(&data, &config));
         let stop = Arc::new(AtomicBool::new(false));
         let producer = produce(broker.plain.clone(), Arc::clone(&stop));
-        let (mut chance, mut members, taken) = (Chance(11), Vec::<Foreign>::new(), Arc::new(AtomicUsize::new(0)));
+        let (mut chance, mut members) = (Chance(11), Members::new(broker.plain.clone(), "kafka", "audit", SESSION_MS));
         let mut counts = [0_u32; 6];
         for fault in 0..faults {
             let kind = chance.below(10);
@@ -109,12 +64,11 @@ fn live_kafka_faults_of_broker_group_and_service_lose_and_repeat_nothing() {
                     counts[1] += 1;
                 }
                 4..=6 if members.len() < 3 => {
-                    let name = (fault % 2 == 0).then(|| format!("foreign-{fault}"));
-                    members.push(Foreign::join(&broker.plain, name, &taken));
+                    members.join();
                     counts[2] += 1;
                 }
-                4..=7 if !members.is_empty() => {
-                    members.remove(0).end();
+                4..=7 if members.len() > 0 => {
+                    members.end_one();
                     counts[3] += 1;
                 }
                 8 => {
@@ -137,7 +91,7 @@ fn live_kafka_faults_of_broker_group_and_service_lose_and_repeat_nothing() {
                 eprintln!("{} faults", fault + 1);
             }
         }
-        members.into_iter().for_each(Foreign::end);
+        members.end_all();
         stop.store(true, Ordering::Relaxed);
         let written = tokio::task::spawn_blocking(move || producer.join().unwrap()).await.unwrap();
         let service = service.unwrap();
@@ -147,7 +101,7 @@ fn live_kafka_faults_of_broker_group_and_service_lose_and_repeat_nothing() {
         let [killed, still, joined, left, stood, died] = counts;
         eprintln!(
             "{faults} faults: broker killed {killed}, still {still}, members came {joined} and went or died {left}, service still {stood} and killed {died}; others took {}; {written} messages, lost 0, twice 0",
-            taken.load(Ordering::Relaxed)
+            members.taken.load(Ordering::Relaxed)
         );
         service.kill();
     });

@@ -21,9 +21,9 @@ pub(super) const SESSION_MS: &str = "2500";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a case.
-pub(super) fn run(case: impl Future<Output = ()>) {
+pub(super) fn run<T>(case: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(case);
+    runtime.block_on(case)
 }
 
 /// A modelled cluster with one topic.

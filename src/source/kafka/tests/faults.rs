@@ -1,16 +1,16 @@
 //! Faults in a row, drawn by chance but the same ones every time: whatever the cluster and the group do, every offset comes out once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCoordinator;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Error};
 
 use super::bench::{Bench, SESSION_MS, TOPIC, run};
+use super::members::{Chance, Members};
 use super::*;
 
 /// Faults of the ordinary run; `BARTIZAN_FAULTS=200` is the full one.
@@ -38,56 +38,6 @@ const ERRORS: &[(Api, Error)] = &[
     (Api::OffsetCommit, Error::RD_KAFKA_RESP_ERR__TRANSPORT),
 ];
 
-/// Numbers by chance, the same ones every time.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
-
-/// Members of the group that are not ours: they take messages and drop them, and say to the group that they are done with.
-struct Foreign {
-    brokers: String,
-    members: Vec<(Arc<AtomicBool>, std::thread::JoinHandle<()>)>,
-    joined: u32,
-}
-
-impl Foreign {
-    fn join(&mut self, taken: &Arc<AtomicU32>) {
-        self.joined += 1;
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.brokers).set("group.id", "bartizan").set("session.timeout.ms", SESSION_MS);
-        config.set("heartbeat.interval.ms", "300").set("auto.offset.reset", "earliest").set("auto.commit.interval.ms", "100");
-        // A member with a name of its own does not leave when it ends: it is dead until its session is over.
-        if self.joined.is_multiple_of(2) {
-            config.set("group.instance.id", format!("foreign-{}", self.joined));
-        }
-        let (stop, taken) = (Arc::new(AtomicBool::new(false)), Arc::clone(taken));
-        let stopped = Arc::clone(&stop);
-        let live = move || {
-            let consumer: BaseConsumer = config.create().unwrap();
-            consumer.subscribe(&[TOPIC]).unwrap();
-            while !stopped.load(Ordering::Relaxed) {
-                if let Some(Ok(_)) = consumer.poll(Duration::from_millis(50)) {
-                    taken.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        };
-        self.members.push((stop, std::thread::spawn(live)));
-    }
-
-    fn end_one(&mut self) {
-        if !self.members.is_empty() {
-            let (stop, thread) = self.members.remove(0);
-            stop.store(true, Ordering::Relaxed);
-            thread.join().unwrap();
-        }
-    }
-}
-
 /// Writes numbered messages until it is told to stop, and waits until the brokers have them all.
 fn produce(brokers: String, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
@@ -105,7 +55,7 @@ fn produce(brokers: String, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()
 }
 
 /// One fault. What has to be undone is undone by the next call of `heal`.
-fn strike(bench: &Bench, chance: &mut Chance, foreign: &mut Foreign, taken: &Arc<AtomicU32>) -> String {
+fn strike(bench: &Bench, chance: &mut Chance, foreign: &mut Members) -> String {
     let broker = 1 + chance.below(BROKERS as u64) as i32;
     match chance.below(9) {
         0 => {
@@ -129,8 +79,8 @@ fn strike(bench: &Bench, chance: &mut Chance, foreign: &mut Foreign, taken: &Arc
             bench.mock.coordinator(MockCoordinator::Group("bartizan".to_owned()), broker).unwrap();
             format!("the group moves to broker {broker}")
         }
-        5 if foreign.members.len() < 3 => {
-            foreign.join(taken);
+        5 if foreign.len() < 3 => {
+            foreign.join();
             "a foreign member joins".to_owned()
         }
         5 | 6 => {
@@ -151,6 +101,11 @@ fn heal(bench: &Bench) {
     bench.mock.broker_round_trip_time(-1, Duration::ZERO).unwrap();
 }
 
+/// The group's other members: none yet.
+fn members(bench: &Bench) -> Members {
+    Members::new(bench.brokers.join(","), "bartizan", TOPIC, SESSION_MS)
+}
+
 /// What came of the faults.
 #[derive(Debug, Default)]
 struct Sum {
@@ -165,13 +120,13 @@ struct Sum {
 async fn through(faults: std::ops::Range<u32>) -> Sum {
     let (mut chance, mut sum) = (Chance(7 + u64::from(faults.start)), Sum::default());
     let bench = Bench::new(BROKERS, PARTITIONS);
-    let (stop, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let stop = Arc::new(AtomicBool::new(false));
     let producer = produce(bench.brokers.join(","), Arc::clone(&stop));
-    let mut foreign = Foreign { brokers: bench.brokers.join(","), members: Vec::new(), joined: 0 };
+    let mut foreign = members(&bench);
     let mut seen = bench.seen();
     let mut source = bench.source(&seen.durable);
     for fault in faults {
-        let what = strike(&bench, &mut chance, &mut foreign, &taken);
+        let what = strike(&bench, &mut chance, &mut foreign);
         seen.read_for(&mut source, Duration::from_millis(500 + chance.below(1_500))).await;
         heal(&bench);
         eprintln!("fault {fault}: {what}; {} messages so far", seen.count());
@@ -188,9 +143,7 @@ async fn through(faults: std::ops::Range<u32>) -> Sum {
         }
     }
     heal(&bench);
-    while !foreign.members.is_empty() {
-        foreign.end_one();
-    }
+    foreign.end_all();
     stop.store(true, Ordering::Relaxed);
     tokio::task::spawn_blocking(move || producer.join().unwrap()).await.unwrap();
     let mut total = 0;
@@ -203,7 +156,7 @@ async fn through(faults: std::ops::Range<u32>) -> Sum {
     assert_eq!(seen.notices, []);
     sum.rebalances += source.tells().condition().counts["rebalances"];
     sum.joined += foreign.joined;
-    sum.taken += taken.load(Ordering::Relaxed);
+    sum.taken += foreign.taken.load(Ordering::Relaxed);
     sum.messages += total;
     sum
 }
@@ -225,9 +178,8 @@ fn a_pause_does_not_outlive_a_turn_of_the_group() {
             assert!(tokio::time::Instant::now() < until, "it does not pause");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let taken = Arc::new(AtomicU32::new(0));
-        let mut foreign = Foreign { brokers: bench.brokers.join(","), members: Vec::new(), joined: 0 };
-        foreign.join(&taken);
+        let mut foreign = members(&bench);
+        foreign.join();
         while source.tells().condition().counts["partitions"] != 2 {
             assert!(tokio::time::Instant::now() < until, "the other member gets nothing");
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -248,16 +200,7 @@ fn faults_and_rebalances_lose_and_repeat_nothing() {
     let (first, faults) = (number("BARTIZAN_FAULTS_FROM", 0), number("BARTIZAN_FAULTS", FAULTS));
     let clusters = (first..first + faults).step_by(FAULTS_OF_A_CLUSTER as usize).map(|at| at..(first + faults).min(at + FAULTS_OF_A_CLUSTER));
     // They mostly wait, so they do it at once.
-    let threads: Vec<_> = clusters
-        .map(|faults| {
-            std::thread::spawn(move || {
-                let sum = Arc::new(std::sync::Mutex::new(Sum::default()));
-                let filled = Arc::clone(&sum);
-                run(async move { *filled.lock().unwrap() = through(faults).await });
-                std::mem::take(&mut *sum.lock().unwrap())
-            })
-        })
-        .collect();
+    let threads: Vec<_> = clusters.map(|faults| std::thread::spawn(move || run(through(faults)))).collect();
     let ends: Vec<_> = threads.into_iter().map(std::thread::JoinHandle::join).collect();
     let failed = ends.iter().filter(|end| end.is_err()).count();
     assert_eq!(failed, 0, "clusters on which something was lost, came twice or stood still");
