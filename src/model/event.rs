@@ -215,6 +215,12 @@ impl Facts {
         self.entries.iter().map(|(field, stored)| (*field, self.resolve(doc, *stored)))
     }
 
+    /// As [`Facts::iter`], each with the index of its leaf if it is one of the event's document.
+    pub fn places<'a>(&'a self, doc: &'a Doc) -> impl Iterator<Item = (Field, Option<usize>, Value<'a>)> {
+        let place = |stored| if let Stored::Leaf(at) = stored { Some(at as usize) } else { None };
+        self.entries.iter().map(move |(field, stored)| (*field, place(*stored), self.resolve(doc, *stored)))
+    }
+
     /// The values of one field, in the order they were found.
     pub fn values<'a>(&'a self, doc: &'a Doc, field: Field) -> impl Iterator<Item = Value<'a>> {
         self.entries.iter().filter(move |(known, _)| *known == field).map(|(_, stored)| self.resolve(doc, *stored))

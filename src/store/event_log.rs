@@ -255,7 +255,7 @@ impl EventLog {
         if !writer.unflushed.is_empty() {
             return;
         }
-        let Some(active) = writer.active.take_if(is_due) else { return };
+        let Some(mut active) = writer.active.take_if(is_due) else { return };
         match active.part.freeze() {
             Ok(view) => publish(&self.parts, Arc::new(view)),
             Err(error) => tracing::warn!(%error, "the ids of a part are read from its index until it is merged"),

@@ -1,20 +1,29 @@
-//! The index of a part: one field of terms and three columns.
+//! The index of a part: one field of terms and three columns; and which terms an event has.
 
+use std::collections::HashMap;
+
+use hashbrown::HashTable;
 use tantivy::schema::{Field as Column, IndexRecordOption, NumericOptions, Schema, SchemaBuilder, TextFieldIndexing, TextOptions};
-use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
-use tantivy::{Index, IndexSettings, IndexSortByField, Order, TantivyDocument};
+use tantivy::store::{Compressor, ZstdCompressor};
+use tantivy::{IndexSettings, IndexSortByField, IndexWriter, Order};
 
-use crate::model::{Event, Field, FieldType, LeafKind};
+use crate::model::{Event, Field, FieldType, Leaf, LeafKind, Path};
 
 use super::ids;
+use super::inverted::{Inverted, Row};
 use super::raw::Loc;
-use super::term::{self, BREAK};
+use super::term;
 
 /// Terms an event may have; what is past it is counted and found by checking the event.
 const TERMS_MAX: usize = 2000;
 /// Bytes of a message of which words are indexed.
 const WORDS_BYTES_MAX: usize = 32 << 10;
-const TOKENIZER: &str = "terms";
+/// Pairs of a fact and a native field that share their terms; a value of one more pair is indexed twice.
+const PAIRS_MAX: usize = 256;
+/// Memory of events that are in no segment yet, in bytes; then they become one.
+const MEMORY_BYTES_MAX: usize = 96 << 20;
+/// No field yet.
+const UNKNOWN: u32 = u32::MAX;
 
 pub(super) const TERMS: &str = "terms";
 pub(super) const TIME: &str = "time";
@@ -25,101 +34,163 @@ pub(super) const ID: &str = "id";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Columns {
     pub(super) terms: Column,
-    time: Column,
-    loc: Column,
-    id: Column,
 }
 
 /// The schema of every part.
 pub(super) fn schema() -> (Schema, Columns) {
     let mut builder = SchemaBuilder::default();
-    let indexing = TextFieldIndexing::default().set_tokenizer(TOKENIZER).set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    let indexing = TextFieldIndexing::default().set_tokenizer("raw").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
     let terms = builder.add_text_field(TERMS, TextOptions::default().set_indexing_options(indexing));
     let fast = NumericOptions::default().set_fast();
-    let time = builder.add_i64_field(TIME, fast.clone());
-    let loc = builder.add_u64_field(LOC, fast.clone());
-    let id = builder.add_u64_field(ID, fast);
-    (builder.build(), Columns { terms, time, loc, id })
+    builder.add_i64_field(TIME, fast.clone());
+    builder.add_u64_field(LOC, fast.clone());
+    builder.add_u64_field(ID, fast);
+    (builder.build(), Columns { terms })
 }
 
 /// Newest first, so that a page is read from the front.
 pub(super) fn settings() -> IndexSettings {
-    IndexSettings { sort_by_field: Some(IndexSortByField { field: TIME.to_owned(), order: Order::Desc }), ..IndexSettings::default() }
-}
-
-/// To be called on every index that is opened for writing.
-pub(super) fn register(index: &Index) {
-    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(Breaks::default()));
-}
-
-/// Splits the terms of an event, which come as one text.
-#[derive(Debug, Clone, Default)]
-struct Breaks {
-    token: Token,
-}
-
-struct BreakStream<'a> {
-    rest: Option<&'a str>,
-    token: &'a mut Token,
-}
-
-impl Tokenizer for Breaks {
-    type TokenStream<'a> = BreakStream<'a>;
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> BreakStream<'a> {
-        self.token.reset();
-        BreakStream { rest: (!text.is_empty()).then_some(text), token: &mut self.token }
+    let docstore_compression = Compressor::Zstd(ZstdCompressor::default());
+    IndexSettings {
+        sort_by_field: Some(IndexSortByField { field: TIME.to_owned(), order: Order::Desc }),
+        docstore_compression,
+        ..IndexSettings::default()
     }
 }
 
-impl TokenStream for BreakStream<'_> {
-    fn advance(&mut self) -> bool {
-        let Some(rest) = self.rest else { return false };
-        let (head, tail) = rest.split_once(BREAK).map_or((rest, None), |(head, tail)| (head, Some(tail)));
-        self.rest = tail;
-        self.token.text.clear();
-        self.token.text.push_str(head);
-        self.token.position = self.token.position.wrapping_add(1);
-        true
-    }
-
-    fn token(&self) -> &Token {
-        self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        self.token
-    }
+/// How the values of a native field become terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Uri,
+    Unlisted,
 }
 
-/// Builds documents; holds buffers that are reused.
+#[derive(Debug, Clone, Copy)]
+struct Native {
+    path: Path,
+    field: u32,
+    form: Form,
+}
+
+/// The fields that are known, by what events call them.
 #[derive(Debug, Default)]
-pub(super) struct DocBuilder {
+struct Names {
+    facts: Vec<u32>,
+    words: Vec<u32>,
+    natives: HashTable<Native>,
+    /// Fields of values that are a fact and a native leaf at once.
+    pairs: HashMap<(Field, Path), u32>,
+    overfull: Option<u32>,
     text: String,
-    path: String,
-    prefix: String,
+}
+
+/// Takes events into the index.
+#[derive(Debug, Default)]
+pub(super) struct Indexer {
+    inverted: Inverted,
+    names: Names,
+    /// Leaves of the event that are in the index together with a fact.
+    taken: Vec<bool>,
+    value: String,
     terms: usize,
     is_overfull: bool,
 }
 
-impl DocBuilder {
-    /// The document of an event, and whether terms had to be left out.
-    pub(super) fn build(&mut self, event: &Event, loc: Loc, columns: &Columns) -> (TantivyDocument, bool) {
+impl Names {
+    fn fixed(list: &mut Vec<u32>, text: &mut String, mark: char, field: Field, inverted: &mut Inverted) -> u32 {
+        if list.is_empty() {
+            list.resize(Field::ALL.len(), UNKNOWN);
+        }
+        let Some(known) = list.get_mut(field as usize) else { return UNKNOWN };
+        if *known == UNKNOWN {
+            text.clear();
+            term::write_field(mark, field.name(), text);
+            *known = inverted.field(text);
+        }
+        *known
+    }
+
+    fn fact(&mut self, field: Field, inverted: &mut Inverted) -> u32 {
+        Self::fixed(&mut self.facts, &mut self.text, term::FACT, field, inverted)
+    }
+
+    fn word(&mut self, field: Field, inverted: &mut Inverted) -> u32 {
+        Self::fixed(&mut self.words, &mut self.text, term::WORD, field, inverted)
+    }
+
+    fn native(&mut self, event: &Event, leaf: &Leaf, inverted: &mut Inverted) -> Native {
+        // A path is a keyed hash already.
+        if let Some(known) = self.natives.find(leaf.path.0, |known| known.path == leaf.path) {
+            return *known;
+        }
+        let mut path = String::new();
+        event.doc.write_path(leaf, &mut path);
         self.text.clear();
+        term::write_field(term::NATIVE, &path, &mut self.text);
+        let form = if term::is_unlisted(&path) {
+            Form::Unlisted
+        } else if term::is_uri(&path) {
+            Form::Uri
+        } else {
+            Form::Plain
+        };
+        let native = Native { path: leaf.path, field: inverted.field(&self.text), form };
+        self.natives.insert_unique(leaf.path.0, native, |known| known.path.0);
+        native
+    }
+
+    /// The field of values that are this fact and this leaf, unless there are too many such pairs, or the leaf's values are not indexed
+    /// as they are.
+    fn pair(&mut self, fact: Field, event: &Event, leaf: &Leaf, inverted: &mut Inverted) -> Option<u32> {
+        if let Some(known) = self.pairs.get(&(fact, leaf.path)) {
+            return (*known != UNKNOWN).then_some(*known);
+        }
+        if self.pairs.len() >= PAIRS_MAX {
+            return None;
+        }
+        let is_plain = !term::is_lean_fact(fact) && self.native(event, leaf, inverted).form == Form::Plain;
+        let field = if is_plain {
+            let mut path = String::new();
+            event.doc.write_path(leaf, &mut path);
+            inverted.field(&term::both(fact, &path))
+        } else {
+            UNKNOWN
+        };
+        self.pairs.insert((fact, leaf.path), field);
+        is_plain.then_some(field)
+    }
+}
+
+impl Indexer {
+    /// Takes an event in; whether terms had to be left out.
+    pub(super) fn push(&mut self, event: &Event, loc: Loc) -> bool {
         self.terms = 0;
         self.is_overfull = false;
+        self.taken.clear();
+        self.taken.resize(event.doc.leaves().len(), false);
         self.facts(event);
         self.leaves(event);
         if self.is_overfull {
-            self.text.push_str(term::OVERFULL);
-        } else {
-            self.text.pop();
+            let inverted = &mut self.inverted;
+            let field = *self.names.overfull.get_or_insert_with(|| inverted.field(term::OVERFULL));
+            inverted.add(field, "", false);
         }
-        let mut doc = TantivyDocument::with_capacity(self.text.len() + 64);
-        doc.add_text(columns.terms, &self.text);
-        doc.add_i64(columns.time, event.time.nanos());
-        doc.add_u64(columns.loc, loc.0);
-        doc.add_u64(columns.id, ids::prefix(&event.id));
-        (doc, self.is_overfull)
+        self.inverted.end(Row { time: event.time.nanos(), loc: loc.0, id: ids::prefix(&event.id) });
+        self.is_overfull
+    }
+
+    /// Whether what there is should become a segment before there is more.
+    pub(super) fn is_full(&self) -> bool {
+        self.inverted.bytes() >= MEMORY_BYTES_MAX
+    }
+
+    /// Makes a segment of what there is, which the writer's next commit takes in.
+    pub(super) fn write(&mut self, writer: &IndexWriter, columns: &Columns) -> tantivy::Result<()> {
+        if !self.inverted.write(writer, columns.terms)? {
+            self.names = Names::default();
+        }
+        Ok(())
     }
 
     fn has_room(&mut self) -> bool {
@@ -129,19 +200,44 @@ impl DocBuilder {
         has_room
     }
 
+    fn add_value(&mut self, field: u32, value: &str) {
+        if !self.inverted.again(field, value) {
+            self.value.clear();
+            term::write_value(value, &mut self.value);
+            self.inverted.add(field, &self.value, self.value == value);
+        }
+    }
+
+    fn add_lean(&mut self, field: u32, value: &str, is_uri: bool) {
+        if !self.inverted.again(field, value) {
+            self.value.clear();
+            term::write_lean(value, is_uri, &mut self.value);
+            self.inverted.add(field, &self.value, self.value == value);
+        }
+    }
+
     fn facts(&mut self, event: &Event) {
-        for (field, value) in event.facts.iter(&event.doc) {
-            if matches!(field, Field::EventId | Field::EventTime | Field::EventIngested) {
+        for (fact, at, value) in event.facts.places(&event.doc) {
+            if matches!(fact, Field::EventId | Field::EventTime | Field::EventIngested) {
                 continue;
             }
             if !self.has_room() {
                 return;
             }
-            term::write_field(term::FACT, field.name(), &mut self.text);
-            term::write_value(value.text, &mut self.text);
-            self.text.push(BREAK);
-            if field.kind() == FieldType::Words {
-                self.words(field, value.text);
+            if let Some(at) = at
+                && let Some(leaf) = event.doc.leaves().get(at)
+                && let Some(taken) = self.taken.get_mut(at).filter(|taken| !**taken)
+                && !matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray)
+                && let Some(field) = self.names.pair(fact, event, leaf, &mut self.inverted)
+            {
+                *taken = true;
+                self.add_value(field, value.text);
+            } else {
+                let field = self.names.fact(fact, &mut self.inverted);
+                if term::is_lean_fact(fact) { self.add_lean(field, value.text, false) } else { self.add_value(field, value.text) }
+            }
+            if fact.kind() == FieldType::Words {
+                self.words(fact, value.text);
             }
         }
     }
@@ -152,40 +248,33 @@ impl DocBuilder {
         if end < text.len() {
             self.is_overfull = true;
         }
+        let number = self.names.word(field, &mut self.inverted);
         for word in crate::query::words(text.get(..end).unwrap_or_default()) {
             if !self.has_room() {
                 return;
             }
-            term::write_field(term::WORD, field.name(), &mut self.text);
-            term::write_value(&word, &mut self.text);
-            self.text.push(BREAK);
+            self.add_value(number, &word);
         }
     }
 
     fn leaves(&mut self, event: &Event) {
-        let mut known = None;
-        for leaf in event.doc.leaves() {
-            if matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray) {
+        let mut known: Option<Native> = None;
+        for (at, leaf) in event.doc.leaves().iter().enumerate() {
+            if matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray) || self.taken.get(at) == Some(&true) {
                 continue;
             }
             if !self.has_room() {
                 return;
             }
-            let place = (leaf.path, leaf.parent);
-            if known != Some(place) {
-                known = Some(place);
-                self.path.clear();
-                event.doc.write_path(leaf, &mut self.path);
-                self.prefix.clear();
-                term::write_field(term::NATIVE, &self.path, &mut self.prefix);
+            let native = match known {
+                Some(native) if native.path == leaf.path => native,
+                _ => self.names.native(event, leaf, &mut self.inverted),
+            };
+            known = Some(native);
+            match native.form {
+                Form::Unlisted => self.inverted.add(native.field, term::UNLISTED, false),
+                form => self.add_lean(native.field, event.doc.value(leaf).text, form == Form::Uri),
             }
-            self.text.push_str(&self.prefix);
-            if term::is_unlisted(&self.path) {
-                term::write_unlisted(&mut self.text);
-            } else {
-                term::write_value(event.doc.value(leaf).text, &mut self.text);
-            }
-            self.text.push(BREAK);
         }
     }
 }

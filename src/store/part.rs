@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tantivy::columnar::ColumnValues;
 use tantivy::directory::MmapDirectory;
-use tantivy::index::InvertedIndexReader;
 use tantivy::indexer::LogMergePolicy;
 use tantivy::{Index, IndexWriter, ReloadPolicy, SegmentReader};
 
@@ -13,43 +11,22 @@ use crate::model::{Checkpoint, Event, EventId, LedgerPage};
 use crate::ports::StoreError;
 
 use super::ids::{self, IdRuns, IdTable};
-use super::index::{self, Columns, DocBuilder};
+use super::index::{self, Columns, Indexer};
 use super::journal::Mark;
 use super::manifest::{FORMAT_VERSION, Manifest, Payload, Stats, check_version, engine_error, io_error, sync_dir, write_durably};
 use super::raw::{Loc, RawReader, RawWriter};
 use super::record;
+use super::segment::SegmentView;
 
-/// Memory of the indexer, in bytes.
-const INDEXER_BYTES: usize = 100 << 20;
-
-/// One segment of the index, opened for search.
-pub(super) struct SegmentView {
-    pub(super) terms: Arc<InvertedIndexReader>,
-    pub(super) time: Arc<dyn ColumnValues<i64>>,
-    pub(super) loc: Arc<dyn ColumnValues<u64>>,
-    pub(super) id: Arc<dyn ColumnValues<u64>>,
-    pub(super) len: u32,
-}
-
-impl SegmentView {
-    fn open(reader: &SegmentReader, columns: &Columns) -> tantivy::Result<Self> {
-        let fast = reader.fast_fields();
-        Ok(Self {
-            terms: reader.inverted_index(columns.terms)?,
-            time: fast.column_first_or_default(index::TIME)?,
-            loc: fast.column_first_or_default(index::LOC)?,
-            id: fast.column_first_or_default(index::ID)?,
-            len: reader.max_doc(),
-        })
-    }
-}
+/// What the engine wants to be allowed for its own way in, in bytes; nothing goes that way.
+const ENGINE_BYTES: usize = 15 << 20;
 
 /// A part as a search sees it: what was committed, unchanging.
 pub(super) struct PartView {
     pub(super) dir: PathBuf,
     pub(super) seq: u64,
     pub(super) stats: Stats,
-    pub(super) segments: Vec<SegmentView>,
+    pub(super) segments: Vec<Arc<SegmentView>>,
     pub(super) raw: Arc<RawReader>,
     /// Where the ids of a sealed part lie.
     ids: Option<IdTable>,
@@ -59,16 +36,21 @@ impl PartView {
     pub(super) fn open(dir: &Path, seq: u64) -> Result<(Self, Payload), StoreError> {
         let raw = Arc::new(RawReader::open(dir)?);
         let index = Index::open_in_dir(dir).map_err(|error| engine_error("open the index", dir, error))?;
-        Self::of(&index, dir, seq, raw)
+        Self::of(&index, dir, seq, raw, &[])
     }
 
-    fn of(index: &Index, dir: &Path, seq: u64, raw: Arc<RawReader>) -> Result<(Self, Payload), StoreError> {
+    /// `known`: segments that are open already.
+    fn of(index: &Index, dir: &Path, seq: u64, raw: Arc<RawReader>, known: &[Arc<SegmentView>]) -> Result<(Self, Payload), StoreError> {
         let error = |error| engine_error("read the index", dir, error);
         let (_, columns) = index::schema();
         let payload = payload(index, dir)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(error)?;
         let searcher = reader.searcher();
-        let segments = searcher.segment_readers().iter().map(|segment| SegmentView::open(segment, &columns)).collect::<Result<_, _>>();
+        let open = |segment: &SegmentReader| match known.iter().find(|known| known.id_of_segment == segment.segment_id()) {
+            Some(known) => Ok(known.clone()),
+            None => SegmentView::open(segment, &columns).map(Arc::new),
+        };
+        let segments = searcher.segment_readers().iter().map(open).collect::<Result<_, _>>();
         let ids = IdTable::open(&dir.join("ids.tab"), payload.stats.events);
         let view = Self { dir: dir.to_owned(), seq, stats: payload.stats.clone(), segments: segments.map_err(error)?, raw, ids };
         Ok((view, payload))
@@ -94,7 +76,7 @@ impl PartView {
     }
 
     fn scan(&self, prefix: u64) -> Vec<Loc> {
-        let in_segment = |segment: &SegmentView| {
+        let in_segment = |segment: &Arc<SegmentView>| {
             let docs: Vec<Loc> = (0..segment.len).filter(|doc| segment.id.get_val(*doc) == prefix).map(|doc| Loc(segment.loc.get_val(doc))).collect();
             docs
         };
@@ -130,7 +112,9 @@ pub(super) struct ActivePart {
     writer: IndexWriter,
     raw: RawWriter,
     reader: Arc<RawReader>,
-    builder: DocBuilder,
+    indexer: Indexer,
+    /// Segments of the last commit.
+    segments: Vec<Arc<SegmentView>>,
     ids: IdRuns,
     unflushed: Vec<(u64, Loc)>,
     pub(super) stats: Stats,
@@ -161,15 +145,14 @@ impl ActivePart {
     }
 
     fn with(dir: &Path, seq: u64, index: Index, raw: RawWriter, ids: IdRuns, stats: Stats) -> Result<Self, StoreError> {
-        index::register(&index);
-        let writer = index.writer_with_num_threads(1, INDEXER_BYTES).map_err(|error| engine_error("write the index", dir, error))?;
+        let writer = index.writer_with_num_threads(1, ENGINE_BYTES).map_err(|error| engine_error("write the index", dir, error))?;
         let mut policy = LogMergePolicy::default();
         policy.set_min_num_segments(8);
         writer.set_merge_policy(Box::new(policy));
         let (_, columns) = index::schema();
         let reader = Arc::new(RawReader::open(dir)?);
-        let (builder, unflushed, record) = (DocBuilder::default(), Vec::new(), Vec::new());
-        Ok(Self { dir: dir.to_owned(), seq, index, columns, writer, raw, reader, builder, ids, unflushed, stats, record })
+        let (indexer, unflushed, record) = (Indexer::default(), Vec::new(), Vec::new());
+        Ok(Self { dir: dir.to_owned(), seq, index, columns, writer, raw, reader, indexer, segments: Vec::new(), ids, unflushed, stats, record })
     }
 
     /// Takes an event in.
@@ -177,11 +160,17 @@ impl ActivePart {
         self.record.clear();
         record::write(event, &mut self.record);
         let loc = self.raw.push(&self.record)?;
-        let (doc, is_overfull) = self.builder.build(event, loc, &self.columns);
-        self.writer.add_document(doc).map_err(|error| engine_error("write the index", &self.dir, error))?;
+        let is_overfull = self.indexer.push(event, loc);
+        if self.indexer.is_full() {
+            self.write_segment()?;
+        }
         self.unflushed.push((ids::prefix(&event.id), loc));
         self.stats.add(event, is_overfull);
         Ok(())
+    }
+
+    fn write_segment(&mut self) -> Result<(), StoreError> {
+        self.indexer.write(&self.writer, &self.columns).map_err(|error| engine_error("write the index", &self.dir, error))
     }
 
     /// Whether a committed event of this part has the id.
@@ -192,6 +181,7 @@ impl ActivePart {
     /// Makes all of it durable together with the checkpoint, and with what the engine's journal says of it.
     pub(super) fn commit(&mut self, epoch: u64, checkpoint: &Checkpoint, journal: Option<Mark>, ledger: &LedgerPage) -> Result<PartView, StoreError> {
         let raw_len = self.raw.sync()?;
+        self.write_segment()?;
         self.log_ids()?;
         let (checkpoint, stats) = (checkpoint.clone(), self.stats.clone());
         let payload = Payload { format_version: FORMAT_VERSION, epoch, checkpoint, raw_len, stats, journal, ledger: ledger.clone() };
@@ -210,8 +200,10 @@ impl ActivePart {
         self.view()
     }
 
-    fn view(&self) -> Result<PartView, StoreError> {
-        Ok(PartView::of(&self.index, &self.dir, self.seq, self.reader.clone())?.0)
+    fn view(&mut self) -> Result<PartView, StoreError> {
+        let view = PartView::of(&self.index, &self.dir, self.seq, self.reader.clone(), &self.segments)?.0;
+        self.segments.clone_from(&view.segments);
+        Ok(view)
     }
 
     fn log_ids(&self) -> Result<(), StoreError> {
@@ -226,27 +218,28 @@ impl ActivePart {
     }
 
     /// The part with its table of ids on disk, to be asked while [`ActivePart::seal`] is at work. Everything has to be committed.
-    pub(super) fn freeze(&self) -> Result<PartView, StoreError> {
+    pub(super) fn freeze(&mut self) -> Result<PartView, StoreError> {
         self.ids.write(&self.dir.join("ids.tab"))?;
         self.view()
     }
 
     /// Merges the index to one segment and writes the tables that a part has once nothing is added any more.
-    pub(super) fn seal(mut self) -> Result<PartView, StoreError> {
-        let error = |error| engine_error("merge the index", &self.dir, error);
-        let segments = self.index.searchable_segment_ids().map_err(error)?;
+    pub(super) fn seal(self) -> Result<PartView, StoreError> {
+        let Self { dir, seq, index, mut writer, reader, segments: known, ids, .. } = self;
+        let error = |error| engine_error("merge the index", &dir, error);
+        let segments = index.searchable_segment_ids().map_err(error)?;
         if segments.len() > 1 {
-            self.writer.merge(&segments).wait().map_err(error)?;
+            writer.merge(&segments).wait().map_err(error)?;
         }
-        self.writer.garbage_collect_files().wait().map_err(error)?;
-        self.writer.wait_merging_threads().map_err(error)?;
-        self.ids.write(&self.dir.join("ids.tab"))?;
-        let payload = payload(&self.index, &self.dir)?;
-        let manifest = Manifest { format_version: FORMAT_VERSION, seq: self.seq, sealed: true, raw_len: payload.raw_len, stats: payload.stats };
-        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| engine_error("describe", &self.dir, error))?;
-        write_durably(&self.dir.join("manifest.json"), &text)?;
-        let _ = std::fs::remove_file(self.dir.join("ids.log"));
-        Ok(PartView::of(&self.index, &self.dir, self.seq, self.reader.clone())?.0)
+        writer.garbage_collect_files().wait().map_err(error)?;
+        writer.wait_merging_threads().map_err(error)?;
+        ids.write(&dir.join("ids.tab"))?;
+        let payload = payload(&index, &dir)?;
+        let manifest = Manifest { format_version: FORMAT_VERSION, seq, sealed: true, raw_len: payload.raw_len, stats: payload.stats };
+        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| engine_error("describe", &dir, error))?;
+        write_durably(&dir.join("manifest.json"), &text)?;
+        let _ = std::fs::remove_file(dir.join("ids.log"));
+        Ok(PartView::of(&index, &dir, seq, reader, &known)?.0)
     }
 }
 

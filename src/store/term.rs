@@ -1,35 +1,56 @@
 //! How a value becomes a term of the index.
 //!
-//! There is one term field. A term is a mark (normalised fact, native leaf, word), the field's name, a separator and the value in
+//! There is one term field. A term is a mark (normalised fact, native leaf, both, word), the field's name, a separator and the value in
 //! lower case, so the terms of one field stand together: a prefix, a pattern, a range or "exists" is a walk over a part of the
 //! dictionary. A value that is long or odd becomes its start, a mark and a hash: found whole by its hash, else by checking the event.
+//!
+//! **Lean values.** What is unique to nearly every event would be most of the dictionary. So of native values an identifier (a UUID, 32 hex
+//! digits and more, whatever stands before them) becomes one of 4,096 hashes, a time its minute, and of a request's query string the
+//! numbers go. Such a term stands for many values; an event that has it is looked at.
 
 use std::borrow::Cow;
+
+use crate::model::Field;
 
 /// Mark of a normalised field's terms.
 pub(super) const FACT: char = '=';
 /// Mark of a native field's terms.
 pub(super) const NATIVE: char = '.';
+/// Mark of values that are a fact and a native leaf at once; both names follow, with [`ALSO`] between them.
+pub(super) const BOTH: char = '*';
 /// Mark of the words of a message-like field.
 pub(super) const WORD: char = ':';
+/// Between the two names of a field that is marked [`BOTH`].
+pub(super) const ALSO: char = '\u{1e}';
 /// Between the field and the value.
 const SEPARATOR: char = '\u{1f}';
 /// The character after the separator: the end of a field's terms.
 const AFTER_SEPARATOR: char = '\u{20}';
 /// Before the hash of a value that was cut. Values that have this character are written in this form too, so the form is unambiguous.
-const CUT: char = '\u{1b}';
-/// Between the terms of one event on their way to the index.
-pub(super) const BREAK: char = '\0';
+pub(super) const CUT: char = '\u{1b}';
+/// Ends a value of which the digits of the query string were taken out.
+const SKETCH: char = '\u{1a}';
+/// Not in any name or value as it is written here: nothing else could be told from the ends of terms.
+const NUL: char = '\0';
 /// The term of an event that has more terms than the limit.
 pub(super) const OVERFULL: &str = "!overfull";
 /// Value of a field whose values are not indexed: it only says that there is one.
-const UNLISTED: &str = "\u{1b}";
+pub(super) const UNLISTED: &str = "\u{1b}";
 /// Longer values are cut, in bytes.
 const VALUE_BYTES_MAX: usize = 256;
 /// What is kept of a value that is cut, in bytes.
 const VALUE_KEPT_BYTES: usize = 240;
 /// Longer names are replaced by their hash, in bytes.
 const NAME_BYTES_MAX: usize = 1024;
+
+/// Bytes of a hash that is the whole of what a term says of a cut value, in hex digits.
+const HASH_DIGITS: usize = 32;
+/// What may stand before an identifier that is hashed, in bytes.
+pub(super) const LEAN_HEAD_MAX: usize = 32;
+/// Hex digits of the hash of an identifier.
+const LEAN_DIGITS: usize = 3;
+/// Bytes of a time down to its minute.
+const MINUTE_BYTES: usize = "2026-01-01t00:00".len();
 
 /// Lower case, character by character: no context, so a part of a text folds as the text does.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {
@@ -40,15 +61,19 @@ pub(super) fn fold(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What all terms of a field begin with.
-pub(super) fn write_field(mark: char, name: &str, to: &mut String) {
-    to.push(mark);
-    if name.len() > NAME_BYTES_MAX || name.contains([SEPARATOR, CUT, BREAK]) {
+fn write_name(name: &str, to: &mut String) {
+    if name.len() > NAME_BYTES_MAX || name.contains([SEPARATOR, CUT, NUL, ALSO]) {
         to.push(CUT);
         to.push_str(&blake3::hash(name.as_bytes()).to_hex());
     } else {
         to.push_str(name);
     }
+}
+
+/// What all terms of a field begin with.
+pub(super) fn write_field(mark: char, name: &str, to: &mut String) {
+    to.push(mark);
+    write_name(name, to);
     to.push(SEPARATOR);
 }
 
@@ -59,11 +84,41 @@ pub(super) fn field(mark: char, name: &str) -> String {
     prefix
 }
 
+/// What all terms begin with that are values of this fact and of this native field.
+pub(super) fn both(fact: Field, native: &str) -> String {
+    let mut prefix = format!("{BOTH}{}{ALSO}", fact.name());
+    write_name(native, &mut prefix);
+    prefix.push(SEPARATOR);
+    prefix
+}
+
+/// The two names of a field that is marked [`BOTH`], as they are written.
+pub(super) fn names_of_both(field: &str) -> Option<(&str, &str)> {
+    field.strip_prefix(BOTH)?.strip_suffix(SEPARATOR)?.split_once(ALSO)
+}
+
+/// The native name as a field's terms write it.
+pub(super) fn written(native: &str) -> String {
+    let mut name = String::with_capacity(native.len());
+    write_name(native, &mut name);
+    name
+}
+
 /// The first text after all terms that begin with this field.
 pub(super) fn end_of(field: &str) -> String {
     let mut end = field.strip_suffix(SEPARATOR).unwrap_or(field).to_owned();
     end.push(AFTER_SEPARATOR);
     end
+}
+
+/// What this term and all others of its field begin with.
+pub(super) fn prefix_of(term: &str) -> Option<&str> {
+    term.split_inclusive(SEPARATOR).next().filter(|prefix| prefix.ends_with(SEPARATOR))
+}
+
+/// What the terms of a field begin with, from what [`split`] calls the field.
+pub(super) fn closed(field: &str) -> String {
+    format!("{field}{SEPARATOR}")
 }
 
 /// Splits a term into its field (mark included, separator not) and its value.
@@ -73,13 +128,17 @@ pub(super) fn split(term: &str) -> Option<(&str, &str)> {
 
 /// Appends the value of a term.
 pub(super) fn write_value(value: &str, to: &mut String) {
-    let folded = fold(value);
-    if folded.len() <= VALUE_BYTES_MAX && !folded.contains([BREAK, CUT]) {
-        to.push_str(&folded);
+    write_folded(&fold(value), to);
+}
+
+/// Appends a value in lower case, as a term has it.
+fn write_folded(folded: &str, to: &mut String) {
+    if folded.len() <= VALUE_BYTES_MAX && !folded.contains([NUL, CUT, SKETCH]) {
+        to.push_str(folded);
         return;
     }
     let mut kept = 0;
-    for c in folded.chars().take_while(|c| *c != BREAK && *c != CUT) {
+    for c in folded.chars().take_while(|c| ![NUL, CUT, SKETCH].contains(c)) {
         if kept + c.len_utf8() > VALUE_KEPT_BYTES {
             break;
         }
@@ -87,52 +146,143 @@ pub(super) fn write_value(value: &str, to: &mut String) {
         to.push(c);
     }
     to.push(CUT);
-    to.push_str(blake3::hash(folded.as_bytes()).to_hex().get(..32).unwrap_or_default());
+    to.push_str(blake3::hash(folded.as_bytes()).to_hex().get(..HASH_DIGITS).unwrap_or_default());
 }
 
-/// Appends the value that stands for "there is a value, and it is not indexed".
-pub(super) fn write_unlisted(to: &mut String) {
-    to.push_str(UNLISTED);
+/// Appends the value of a term, lean where that is due.
+pub(super) fn write_lean(value: &str, is_uri: bool, to: &mut String) {
+    let folded = fold(value);
+    match lean(&folded) {
+        Some(Lean::Time(minute)) => {
+            to.push_str(minute);
+            to.push(CUT);
+        }
+        Some(Lean::Id(head)) => {
+            to.push_str(head);
+            to.push(CUT);
+            to.push_str(blake3::hash(folded.as_bytes()).to_hex().get(..LEAN_DIGITS).unwrap_or_default());
+        }
+        None if is_uri => write_uri(&folded, to),
+        None => write_folded(&folded, to),
+    }
 }
 
-/// Whether it is the value that stands for values that are not indexed.
-pub(super) fn is_unlisted_value(value: &str) -> bool {
-    value == UNLISTED
+enum Lean<'a> {
+    /// Down to the minute.
+    Time(&'a str),
+    /// What stands before the identifier.
+    Id(&'a str),
+}
+
+/// Whether a value in lower case is one of those that are unique to nearly every event.
+fn lean(folded: &str) -> Option<Lean<'_>> {
+    let bytes = folded.as_bytes();
+    if bytes.len() < MINUTE_BYTES + 4 || bytes.len() > LEAN_HEAD_MAX + VALUE_KEPT_BYTES / 2 {
+        return None;
+    }
+    if is_time(bytes) {
+        return folded.get(..MINUTE_BYTES).map(Lean::Time);
+    }
+    let digits = bytes.iter().rev().take_while(|b| b.is_ascii_hexdigit()).count();
+    let len = if digits >= HASH_DIGITS {
+        digits
+    } else if digits >= 12 && is_uuid(bytes.last_chunk::<36>()?) {
+        36
+    } else {
+        return None;
+    };
+    let head = folded.get(..bytes.len() - len)?;
+    let is_plain = head.len() <= LEAN_HEAD_MAX && !head.contains([NUL, CUT, SKETCH]);
+    is_plain.then_some(Lean::Id(head))
+}
+
+/// `2026-01-01t00:00:00`, a fraction or none, and an offset or `z`.
+fn is_time(folded: &[u8]) -> bool {
+    let is_of = |b: &u8, pattern: u8| if pattern == b'0' { b.is_ascii_digit() } else { *b == pattern };
+    let Some((head, tail)) = folded.split_at_checked("2026-01-01t00:00:00".len()) else { return false };
+    head.iter().zip(b"0000-00-00t00:00:00").all(|(b, pattern)| is_of(b, *pattern))
+        && tail.len() <= 16
+        && tail.iter().all(|b| b.is_ascii_digit() || b".z+-:".contains(b))
+}
+
+fn is_uuid(bytes: &[u8; 36]) -> bool {
+    bytes.iter().enumerate().all(|(at, b)| if matches!(at, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+/// A request's path as it is, and its query string without numbers.
+fn write_uri(folded: &str, to: &mut String) {
+    let Some((path, query)) = folded.split_once('?').filter(|(_, query)| query.bytes().any(|b| b.is_ascii_digit())) else {
+        return write_folded(folded, to);
+    };
+    if folded.len() > VALUE_BYTES_MAX || folded.contains([NUL, CUT, SKETCH]) {
+        return write_folded(folded, to);
+    }
+    to.push_str(path);
+    to.push('?');
+    push_sketch(query, to);
+    to.push(SKETCH);
+}
+
+/// Appends a text in which every run of digits is one `#`.
+fn push_sketch(text: &str, to: &mut String) {
+    let mut was_digit = false;
+    for c in text.chars() {
+        let is_digit = c.is_ascii_digit();
+        match (is_digit, was_digit) {
+            (true, true) => {}
+            (true, false) => to.push('#'),
+            (false, _) => to.push(c),
+        }
+        was_digit = is_digit;
+    }
+}
+
+/// The value without the mark that says that it is a sketch, and without the digits that are left; nothing if it is none.
+pub(super) fn sketch_of(value: &str) -> Option<String> {
+    let text = value.strip_suffix(SKETCH)?;
+    let mut sketch = String::with_capacity(text.len());
+    push_sketch(text, &mut sketch);
+    Some(sketch)
+}
+
+/// Text of a pattern that stands next to placeholders on the sides that are given, as a sketch would have it: what is left is there in
+/// every sketch of a value that fits.
+pub(super) fn sketch_of_part(text: &str, is_open_before: bool, is_open_after: bool) -> String {
+    let text = if is_open_before { text.trim_start_matches(|c: char| c.is_ascii_digit()) } else { text };
+    let text = if is_open_after { text.trim_end_matches(|c: char| c.is_ascii_digit()) } else { text };
+    let mut sketch = String::with_capacity(text.len());
+    push_sketch(text, &mut sketch);
+    sketch
 }
 
 /// Whether a term's value is not the whole value.
 pub(super) fn is_cut(value: &str) -> bool {
-    value.contains(CUT)
+    value.contains([CUT, SKETCH])
 }
 
-/// Last keys whose values are unique and that nobody searches by value. They would be most of the dictionary; such a value is found by
-/// checking the events that have the field.
-const UNLISTED_KEYS: &[&str] = &[
-    "resourceVersion",
-    "renewTime",
-    "acquireTime",
-    "lastTransitionTime",
-    "lastHeartbeatTime",
-    "lastProbeTime",
-    "lastUpdateTime",
-    "managedFields",
-    "pod-template-hash",
-    "requestReceivedTimestamp",
-    "stageTimestamp",
-    "creationTimestamp",
-    "node-uid",
-    "credential-id",
-    "requestURI",
-    "uuid",
-    "trace_id",
-    "evt.time",
-    "evt.time.iso8601",
-];
+/// Whether several values share the term.
+pub(super) fn is_shared(value: &str) -> bool {
+    value.ends_with(SKETCH) || value.split_once(CUT).is_some_and(|(_, hash)| hash.len() != HASH_DIGITS)
+}
+
+/// Whether the values of a fact are lean: those of which nearly every event has another.
+pub(super) fn is_lean_fact(fact: Field) -> bool {
+    matches!(fact, Field::K8sAuditId | Field::ActorCredentialId)
+}
+
+/// Whether the values of a native field are requests with query strings.
+pub(super) fn is_uri(path: &str) -> bool {
+    path.strip_suffix("requestURI").is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Last keys whose values are unique, that nobody searches by value, and whose form does not tell it. Such a value is found by checking the
+/// events that have the field.
+const UNLISTED_KEYS: &[&str] = &["resourceVersion", "managedFields", "pod-template-hash", "evt.time", "evt.time.iso8601"];
 
 /// Whether the values of this native field stay out of the dictionary.
 pub(super) fn is_unlisted(path: &str) -> bool {
     let is_key = |key: &&str| path.strip_suffix(*key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '/']));
-    UNLISTED_KEYS.iter().any(is_key) || path == "time" || path.contains("managedFields.") || path.contains("checksum/")
+    UNLISTED_KEYS.iter().any(is_key) || path.contains("managedFields.")
 }
 
 #[cfg(test)]
@@ -153,5 +303,30 @@ mod tests {
         check(&"é".repeat(200), 240 + 33, true);
         check("a\0b", 1 + 33, true);
         check("a\u{1b}b", 1 + 33, true);
+    }
+
+    #[test]
+    fn lean_values_share_terms() {
+        let term = |value: &str, is_uri: bool| {
+            let mut to = String::new();
+            write_lean(value, is_uri, &mut to);
+            to
+        };
+        let id = term("9A189e4c-4d8f-f136-f007-bbbf3fd94dc5", false);
+        assert_eq!((id.len(), is_cut(&id), is_shared(&id)), (4, true, true));
+        assert_eq!(term("JTI=015b96e0-8a63-5b50-bc22-d554c311b5c8", false).strip_prefix("jti=").map(str::len), Some(4));
+        assert_eq!(term(&format!("containerd://{}", "0f".repeat(32)), false).strip_prefix("containerd://").map(str::len), Some(4));
+        assert_eq!(term("2026-11-20T00:00:26.067027Z", false), "2026-11-20t00:00\u{1b}");
+        assert_eq!(term("2026-11-20T00:00:26+02:00", false), "2026-11-20t00:00\u{1b}");
+        for plain in ["2026-11-20", "2026-11-20T00:00:26 and more", "web-9a189e4c-4d8f", "9a189e4c-4d8f-f136-f007-bbbf3fd94dcx"] {
+            assert_eq!(term(plain, false), fold(plain), "it stays as it is");
+        }
+        assert_eq!(term("/api/v1/pods9?a=12&b=x3", true), "/api/v1/pods9?a=#&b=x#\u{1a}");
+        assert_eq!(term("/api/v1/pods9?watch=true", true), "/api/v1/pods9?watch=true");
+        assert!(!is_shared(&{
+            let mut long = String::new();
+            write_value(&"a".repeat(300), &mut long);
+            long
+        }));
     }
 }

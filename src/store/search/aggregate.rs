@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use tantivy::postings::TermInfo;
+
 use crate::model::{Duration, Field, FieldRef, Timestamp};
 use crate::store::manifest::engine_error;
-use crate::store::part::{PartView, SegmentView};
+use crate::store::part::PartView;
 use crate::store::raw::Loc;
+use crate::store::segment::SegmentView;
 use crate::store::term;
 
 use super::bits::Bits;
@@ -16,6 +19,8 @@ use super::{Budget, SearchError, SearchRequest, Searcher, Total};
 
 /// Groups in an answer, and groups of values that are kept while counting.
 const GROUPS_MAX: usize = 10_000;
+/// Values of one field that are counted in one segment.
+const VALUES_MAX: usize = 200_000;
 /// Levels of nesting.
 const LEVELS_MAX: usize = 4;
 /// Names of fields in an answer.
@@ -64,15 +69,17 @@ enum Key {
     Value(String),
 }
 
-struct Count<'a> {
+struct Count<'a, 'b> {
     planner: Planner<'a>,
+    fetch: &'b mut Fetch<'a>,
+    looks: &'b mut Looks<'a>,
     segment: &'a SegmentView,
     part: usize,
     groups: usize,
     is_cut: bool,
 }
 
-impl Count<'_> {
+impl Count<'_, '_> {
     fn level(&mut self, docs: &Bits, by: &[Bucket], to: &mut Tally) -> io::Result<()> {
         let Some((bucket, rest)) = by.split_first() else { return Ok(()) };
         match bucket {
@@ -111,43 +118,95 @@ impl Count<'_> {
     }
 
     fn by_value(&mut self, docs: &Bits, field: &FieldRef, rest: &[Bucket], to: &mut Tally) -> io::Result<()> {
-        let prefix = match field {
-            FieldRef::Fact(field) => term::field(term::FACT, field.name()),
-            FieldRef::Native { name, .. } => term::field(term::NATIVE, name),
-        };
+        let (values, shared) = self.values_of(field)?;
         let mut found: Vec<(String, Bits)> = Vec::new();
-        let (mut counts, mut is_cut) = (Vec::new(), false);
-        let planner = &self.planner;
-        let mut has_unlisted = false;
-        planner.walk(&prefix, "", |value, info| {
-            if term::is_unlisted_value(value) {
-                has_unlisted = true;
-                return Ok(true);
-            }
-            let mut subset = Bits::none(self.segment.len);
-            planner.add(info, &mut subset)?;
-            subset.and(docs);
-            let count = subset.count();
-            if count > 0 {
-                let first = subset.iter_from(0).next().unwrap_or_default();
-                counts.push((value.to_owned(), count, Loc(self.segment.loc.get_val(first))));
-                if !rest.is_empty() {
-                    found.push((value.to_owned(), subset));
-                }
-            }
-            is_cut = counts.len() >= GROUPS_MAX;
-            Ok(!is_cut)
-        })?;
-        self.is_cut |= is_cut || has_unlisted;
-        for (value, count, loc) in counts {
-            let part = self.part;
-            let Some(tally) = self.slot(to, Key::Value(value)) else { break };
+        let mut kept = 0;
+        for (value, infos) in values {
+            let (count, first, subset) = self.count_of(docs, &infos, !rest.is_empty())?;
+            let Some(first) = first else { continue };
+            let (part, loc) = (self.part, Loc(self.segment.loc.get_val(first)));
+            let Some(tally) = self.slot(to, Key::Value(value.clone())) else { break };
             tally.count += count;
             tally.sample = tally.sample.or(Some((part, loc)));
+            found.extend(subset.map(|subset| (value, subset)));
+            kept += 1;
+            if kept >= GROUPS_MAX {
+                self.is_cut = true;
+                break;
+            }
         }
+        self.by_look(docs, field, shared, rest, to)?;
         for (value, subset) in found {
             if let Some(tally) = to.groups.get_mut(&Key::Value(value)) {
                 self.level(&subset, rest, tally)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of a field, each with its places in the index, and the events of which the terms do not tell the value.
+    fn values_of(&mut self, field: &FieldRef) -> io::Result<(BTreeMap<String, Vec<TermInfo>>, Bits)> {
+        let (mut values, mut shared) = (BTreeMap::<String, Vec<TermInfo>>::new(), Bits::none(self.segment.len));
+        for range in self.segment.ranges_of(field) {
+            self.planner.walk(&range.prefix, "", |value, info| {
+                if term::is_shared(value) {
+                    self.planner.add(info, &mut shared)?;
+                } else {
+                    values.entry(value.to_owned()).or_default().push(info.clone());
+                }
+                Ok(values.len() < VALUES_MAX)
+            })?;
+        }
+        self.is_cut |= values.len() >= VALUES_MAX;
+        Ok((values, shared))
+    }
+
+    /// How many of the events have a term, the first of them, and which, where that is asked for.
+    fn count_of(&self, docs: &Bits, infos: &[TermInfo], is_set_wanted: bool) -> io::Result<(u64, Option<u32>, Option<Bits>)> {
+        if let ([info], false) = (infos, is_set_wanted) {
+            let (mut count, mut first) = (0, None);
+            self.planner.each(info, |doc| {
+                if docs.contains(doc) {
+                    count += 1;
+                    first = first.or(Some(doc));
+                }
+            })?;
+            return Ok((count, first, None));
+        }
+        let mut subset = Bits::none(self.segment.len);
+        infos.iter().try_for_each(|info| self.planner.add(info, &mut subset))?;
+        subset.and(docs);
+        let first = subset.iter_from(0).next();
+        Ok((subset.count(), first, (is_set_wanted && first.is_some()).then_some(subset)))
+    }
+
+    /// Counts the values that the terms do not tell, by looking at the events.
+    fn by_look(&mut self, docs: &Bits, field: &FieldRef, mut shared: Bits, rest: &[Bucket], to: &mut Tally) -> io::Result<()> {
+        shared.and(docs);
+        let form = self.segment.ranges_of(field).first().map(|range| range.form);
+        let is_unlisted = matches!(field, FieldRef::Native { name, .. } if term::is_unlisted(name));
+        let places: Vec<u32> = shared.iter_from(0).take(self.looks.left + 1).collect();
+        for doc in places {
+            if self.looks.left == 0 || self.looks.budget.is_spent() || !rest.is_empty() {
+                self.is_cut = true;
+                break;
+            }
+            self.looks.left -= 1;
+            let loc = Loc(self.segment.loc.get_val(doc));
+            let event = self.fetch.event(loc).map_err(io::Error::other)?;
+            let mut own = std::collections::BTreeSet::new();
+            event.each(field, |value| {
+                if is_unlisted || form.is_some_and(|form| form.is_shared(value.text)) {
+                    let mut folded = String::new();
+                    term::write_value(value.text, &mut folded);
+                    own.insert(folded);
+                }
+            });
+            for value in own {
+                let part = self.part;
+                let Some(tally) = self.slot(to, Key::Value(value)) else { return Ok(()) };
+                tally.count += 1;
+                tally.sample = tally.sample.or(Some((part, loc)));
             }
         }
         Ok(())
@@ -188,7 +247,7 @@ impl Searcher {
                 total.value += resolved.hits.count();
                 total.exact &= resolved.open.is_none();
                 let planner = Planner { segment, budget: &request.budget };
-                let mut count = Count { planner, segment, part: at, groups, is_cut: false };
+                let mut count = Count { planner, fetch: &mut fetch, looks: &mut looks, segment, part: at, groups, is_cut: false };
                 count.level(&resolved.hits, by, &mut tally).map_err(|error| engine_error("group events of", &part.dir, error))?;
                 groups = count.groups;
                 partial |= count.is_cut;
@@ -265,7 +324,7 @@ impl Searcher {
 
 /// Adds the field names of a segment. Jumps from field to field; of the vocabulary's fields the first values are counted.
 fn collect_fields(segment: &SegmentView, names: &mut BTreeMap<String, BTreeMap<String, u64>>) -> io::Result<()> {
-    const VALUES_MAX: usize = 1000;
+    const COUNTED_MAX: usize = 1000;
     let terms = segment.terms.terms();
     let mut from = String::new();
     while names.len() < FIELDS_MAX {
@@ -275,19 +334,24 @@ fn collect_fields(segment: &SegmentView, names: &mut BTreeMap<String, BTreeMap<S
             from = format!("{field}\0");
             continue;
         };
-        let is_fact = name.starts_with(term::FACT);
+        let pair = term::names_of_both(&term::closed(&name)).map(|(fact, native)| (format!("{}{fact}", term::FACT), format!("{}{native}", term::NATIVE)));
+        let is_fact = name.starts_with(term::FACT) || pair.is_some();
         if is_fact || name.starts_with(term::NATIVE) {
-            let values = names.entry(name.clone()).or_default();
+            let (shown, other) = pair.map_or((name.clone(), None), |(fact, native)| (fact, Some(native)));
+            if let Some(other) = other {
+                names.entry(other).or_default();
+            }
+            let values = names.entry(shown).or_default();
             let mut next = is_fact.then(|| (field.clone(), u64::from(stream.value().doc_freq)));
             let mut taken = 0;
             while let Some((term, count)) = next.take() {
                 let Some((_, value)) = term::split(&term).filter(|(known, value)| *known == name && !term::is_cut(value)) else { break };
                 *values.entry(value.to_owned()).or_default() += count;
                 taken += 1;
-                next = if taken < VALUES_MAX { next_text(&mut stream) } else { None };
+                next = if taken < COUNTED_MAX { next_text(&mut stream) } else { None };
             }
         }
-        from = term::end_of(&format!("{name}\u{1f}"));
+        from = term::end_of(&term::closed(&name));
     }
     Ok(())
 }

@@ -8,9 +8,10 @@ use crate::ports::StoreError;
 use crate::query::{self, Query};
 use crate::store::ids;
 use crate::store::manifest::engine_error;
-use crate::store::part::{PartView, SegmentView};
+use crate::store::part::PartView;
 use crate::store::raw::{Block, Loc};
 use crate::store::record::{self, Restore};
+use crate::store::segment::SegmentView;
 
 use super::bits::Bits;
 use super::cursor::Cursor;

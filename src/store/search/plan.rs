@@ -1,6 +1,6 @@
 //! A query against the terms of one segment: which events meet it for sure, and which may and have to be looked at.
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
@@ -10,25 +10,58 @@ use tantivy::schema::IndexRecordOption;
 use crate::model::{EventId, Field, FieldRef, FieldType, Timestamp};
 use crate::query::{self, Bound, Query, ValueTest, Wild, WildPart};
 use crate::store::ids;
-use crate::store::part::SegmentView;
+use crate::store::segment::SegmentView;
 use crate::store::term;
 
 use super::Budget;
 use super::bits::{Bits, Bounds};
+use super::verdict::{Verdict, exact, in_net, in_range, of_pattern};
 
 /// Terms of a field that one condition may take in; past it the events are looked at instead.
-const EXPANDED_TERMS_MAX: usize = 10_000;
+const EXPANDED_TERMS_MAX: usize = 200_000;
 /// Terms between two looks at the budget.
 const TERMS_PER_CHECK: usize = 4096;
 /// Deeper queries are not planned but checked event by event. The parser allows 32.
 const DEPTH_MAX: usize = 64;
 
-/// How a term's value answers a test.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    No,
-    Yes,
-    Look,
+/// How values became the terms of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum TermForm {
+    Whole,
+    /// Some terms stand for many values.
+    Lean,
+    /// Lean, and query strings are without their numbers.
+    Uri,
+}
+
+impl TermForm {
+    fn write(self, value: &str, to: &mut String) {
+        match self {
+            Self::Whole => term::write_value(value, to),
+            Self::Lean => term::write_lean(value, false, to),
+            Self::Uri => term::write_lean(value, true, to),
+        }
+    }
+
+    /// Whether the term of a value stands for others as well. Of a field whose values are not indexed, all do.
+    pub(super) fn is_shared(self, value: &str) -> bool {
+        let mut term = String::new();
+        self.write(value, &mut term);
+        term::is_shared(&term)
+    }
+}
+
+/// The terms of one field of the index.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct TermRange<'a> {
+    /// What they begin with.
+    pub(in crate::store) prefix: Cow<'a, str>,
+    pub(in crate::store) form: TermForm,
+}
+
+/// The words of a message-like field.
+fn words_of(field: Field) -> TermRange<'static> {
+    TermRange { prefix: term::field(term::WORD, field.name()).into(), form: TermForm::Whole }
 }
 
 /// Evaluates queries on one segment.
@@ -63,14 +96,19 @@ impl Planner<'_> {
         Bounds { sure: Bits::none(self.segment.len), maybe: Some(Bits::all(self.segment.len)) }
     }
 
-    /// Adds the events that have a term.
-    pub(super) fn add(&self, info: &TermInfo, to: &mut Bits) -> io::Result<()> {
+    /// The events that have a term.
+    pub(super) fn each(&self, info: &TermInfo, mut to: impl FnMut(u32)) -> io::Result<()> {
         let mut postings = self.segment.terms.read_block_postings_from_terminfo(info, IndexRecordOption::Basic)?;
         while postings.block_len() > 0 {
-            postings.docs().iter().for_each(|doc| to.insert(*doc));
+            postings.docs().iter().for_each(|doc| to(*doc));
             postings.advance();
         }
         Ok(())
+    }
+
+    /// Adds the events that have a term.
+    pub(super) fn add(&self, info: &TermInfo, to: &mut Bits) -> io::Result<()> {
+        self.each(info, |doc| to.insert(doc))
     }
 
     fn add_term(&self, term: &str, to: &mut Bits) -> io::Result<()> {
@@ -103,10 +141,10 @@ impl Planner<'_> {
         Ok(if maybe == sure { Bounds::exact(sure) } else { Bounds { sure, maybe: Some(maybe) } })
     }
 
-    fn expand(&self, field: &str, value_prefix: &str, test: impl Fn(&str) -> Verdict) -> io::Result<Bounds> {
+    fn expand(&self, range: &TermRange<'_>, value_prefix: &str, test: impl Fn(&str) -> Verdict) -> io::Result<Bounds> {
         let (mut sure, mut maybe) = (Bits::none(self.segment.len), Bits::none(self.segment.len));
         let mut taken = 0;
-        self.walk(field, value_prefix, |value, info| {
+        self.walk(&range.prefix, value_prefix, |value, info| {
             match test(value) {
                 Verdict::No => return Ok(true),
                 Verdict::Yes => self.add(info, &mut sure)?,
@@ -122,19 +160,25 @@ impl Planner<'_> {
     }
 
     fn field(&self, field: &FieldRef, test: &ValueTest) -> io::Result<Bounds> {
-        let (prefix, kind) = match field {
+        let kind = match field {
             FieldRef::Fact(Field::EventId) => return Ok(self.id(test)),
             FieldRef::Fact(Field::EventTime) => return Ok(self.time(test)),
             FieldRef::Fact(Field::EventIngested) => return Ok(self.look_at_all()),
-            FieldRef::Fact(fact) => (term::field(term::FACT, fact.name()), fact.kind()),
-            FieldRef::Native { name, .. } => (term::field(term::NATIVE, name), FieldType::Text),
+            FieldRef::Fact(fact) => fact.kind(),
+            FieldRef::Native { .. } => FieldType::Text,
         };
-        match test {
-            ValueTest::Wild(wild) => self.wild(&prefix, kind, wild),
-            ValueTest::Exists => self.expand(&prefix, "", |value| if value == "null" { Verdict::Look } else { Verdict::Yes }),
-            ValueTest::Range { low, high } => self.expand(&prefix, "", |value| in_range(value, low, high)),
-            ValueTest::Cidr { net, bits } => self.expand(&prefix, "", |value| in_net(value, *net, *bits)),
-        }
+        self.any(&self.segment.ranges_of(field), |range| match test {
+            ValueTest::Wild(wild) => self.wild(range, kind, wild),
+            ValueTest::Exists => self.expand(range, "", |value| if value == "null" { Verdict::Look } else { Verdict::Yes }),
+            ValueTest::Range { low, high } => self.expand(range, "", |value| in_range(value, low, high)),
+            ValueTest::Cidr { net, bits } => self.expand(range, "", |value| in_net(value, *net, *bits)),
+        })
+    }
+
+    /// What meets a test in any of the places that the values of a field stand.
+    fn any(&self, ranges: &[TermRange<'_>], test: impl Fn(&TermRange<'_>) -> io::Result<Bounds>) -> io::Result<Bounds> {
+        let Some((first, rest)) = ranges.split_first() else { return Ok(Bounds::exact(Bits::none(self.segment.len))) };
+        rest.iter().try_fold(test(first)?, |sum, range| Ok(sum.join(&test(range)?, Bits::or)))
     }
 
     fn id(&self, test: &ValueTest) -> Bounds {
@@ -166,44 +210,48 @@ impl Planner<'_> {
         Bounds::exact(bits)
     }
 
-    fn wild(&self, prefix: &str, kind: FieldType, wild: &Wild) -> io::Result<Bounds> {
+    fn wild(&self, range: &TermRange<'_>, kind: FieldType, wild: &Wild) -> io::Result<Bounds> {
         let Some(text) = exact(wild) else {
             let start = match wild.parts.first() {
                 Some(WildPart::Text(text)) if text.len() <= 200 && !term::is_cut(text) => text.as_str(),
                 _ => "",
             };
-            let test = |value: &str| match (term::is_cut(value), is_match(&wild.parts, value)) {
-                (true, _) => Verdict::Look,
-                (false, false) => Verdict::No,
-                (false, true) if value == "null" => Verdict::Look,
-                (false, true) => Verdict::Yes,
-            };
-            let found = self.expand(prefix, start, test)?;
-            // Values that are not indexed do not begin with anything.
-            return if start.is_empty() { Ok(found) } else { Ok(found.join(&self.unlisted(prefix)?, Bits::or)) };
+            // Numbers of a query string are not in the terms.
+            let start = if range.form == TermForm::Uri { start.split('?').next().unwrap_or_default() } else { start };
+            let found = self.expand(range, start, |value| of_pattern(&wild.parts, value))?;
+            return if start.is_empty() || range.form == TermForm::Whole { Ok(found) } else { Ok(found.join(&self.shared(range, start, wild)?, Bits::or)) };
         };
         let address: Option<IpAddr> = if kind == FieldType::Ip { text.parse().ok() } else { None };
         if let Some(address) = address.filter(IpAddr::is_ipv6) {
-            return self.expand(prefix, "", |value| if value.parse() == Ok(address) { Verdict::Look } else { Verdict::No });
+            return self.expand(range, "", |value| if value.parse() == Ok(address) { Verdict::Look } else { Verdict::No });
         }
-        let mut key = prefix.to_owned();
-        term::write_value(&text, &mut key);
+        let mut key = range.prefix.to_string();
+        range.form.write(&text, &mut key);
         let mut found = Bits::none(self.segment.len);
         self.add_term(&key, &mut found)?;
         let none = Bits::none(self.segment.len);
-        let is_sure = text != "null" && key.strip_prefix(prefix).is_some_and(|value| !term::is_cut(value));
+        let is_sure = text != "null" && key.strip_prefix(range.prefix.as_ref()).is_some_and(|value| !term::is_cut(value));
         let found = if is_sure { self.with_overfull(found, none)? } else { self.with_overfull(none, found)? };
-        Ok(found.join(&self.unlisted(prefix)?, Bits::or))
+        if range.form == TermForm::Whole {
+            return Ok(found);
+        }
+        let mut unlisted = Bits::none(self.segment.len);
+        self.add_term(&format!("{}{}", range.prefix, term::UNLISTED), &mut unlisted)?;
+        Ok(found.join(&to_look(Bounds::exact(unlisted)), Bits::or))
     }
 
-    /// Events that have the field with a value that is not indexed.
-    fn unlisted(&self, prefix: &str) -> io::Result<Bounds> {
-        let mut key = prefix.to_owned();
-        term::write_unlisted(&mut key);
+    /// Terms that stand for several values, of which some may begin with this text while the terms themselves do not.
+    fn shared(&self, range: &TermRange<'_>, start: &str, wild: &Wild) -> io::Result<Bounds> {
         let mut maybe = Bits::none(self.segment.len);
-        self.add_term(&key, &mut maybe)?;
-        let sure = Bits::none(self.segment.len);
-        Ok(if maybe.is_empty() { Bounds::exact(sure) } else { Bounds { sure, maybe: Some(maybe) } })
+        for head in (0..start.len().min(term::LEAN_HEAD_MAX + 1)).filter_map(|end| start.get(..end)) {
+            self.walk(&range.prefix, &format!("{head}{}", term::CUT), |value, info| {
+                if of_pattern(&wild.parts, value) != Verdict::No {
+                    self.add(info, &mut maybe)?;
+                }
+                Ok(true)
+            })?;
+        }
+        Ok(to_look(Bounds::exact(maybe)))
     }
 
     /// A free word may be a word of a message, or the whole value of some field; which fields count is for `query::matches` to say.
@@ -213,12 +261,11 @@ impl Planner<'_> {
             if matches!(field, Field::EventId | Field::EventTime | Field::EventIngested) {
                 continue;
             }
-            let whole = self.wild(&term::field(term::FACT, field.name()), FieldType::Text, wild)?;
+            let whole = self.any(&self.segment.ranges_of(&FieldRef::Fact(*field)), |range| self.wild(range, FieldType::Text, wild))?;
             let whole = if *field == Field::Entity { whole } else { to_look(whole) };
             sum = sum.join(&whole, Bits::or);
             if field.kind() == FieldType::Words {
-                let prefix = term::field(term::WORD, field.name());
-                sum = sum.join(&to_look(self.wild(&prefix, FieldType::Text, wild)?), Bits::or);
+                sum = sum.join(&to_look(self.wild(&words_of(*field), FieldType::Text, wild)?), Bits::or);
                 if let Some(text) = exact(wild) {
                     sum = sum.join(&self.all_words(*field, &text)?, Bits::or);
                 }
@@ -241,11 +288,11 @@ impl Planner<'_> {
 
     /// Events of which a message-like field has all words of a text, in whatever order.
     fn all_words(&self, field: Field, text: &str) -> io::Result<Bounds> {
-        let prefix = term::field(term::WORD, field.name());
+        let range = words_of(field);
         let mut sum: Option<Bounds> = None;
         for word in query::words(text).take(64) {
             let wild = Wild { parts: vec![WildPart::Text(word.into_owned())] };
-            let found = self.wild(&prefix, FieldType::Text, &wild)?;
+            let found = self.wild(&range, FieldType::Text, &wild)?;
             sum = Some(match sum {
                 Some(sum) => sum.join(&found, Bits::and),
                 None => found,
@@ -273,61 +320,4 @@ pub(super) fn time_range(segment: &SegmentView, low: i64, high: i64) -> (u32, u3
         from
     };
     (first(&|time| time > high), first(&|time| time >= low))
-}
-
-/// The text of a pattern without placeholders.
-fn exact(wild: &Wild) -> Option<String> {
-    wild.parts.iter().map(|part| if let WildPart::Text(text) = part { Some(text.as_str()) } else { None }).collect()
-}
-
-/// Whether the pattern fits all of a value in lower case. Linear in practice: after a `*` only the last one is tried again.
-pub(super) fn is_match(parts: &[WildPart], value: &str) -> bool {
-    let (mut at, mut rest) = (0, value);
-    let mut retry: Option<(usize, &str)> = None;
-    loop {
-        let step = match parts.get(at) {
-            None if rest.is_empty() => return true,
-            None => None,
-            Some(WildPart::Many) => {
-                retry = Some((at + 1, rest));
-                Some(rest)
-            }
-            Some(WildPart::One) => rest.chars().next().and_then(|c| rest.get(c.len_utf8()..)),
-            Some(WildPart::Text(text)) => rest.strip_prefix(text.as_str()),
-        };
-        match (step, retry) {
-            (Some(next), _) => {
-                rest = next;
-                at += 1;
-            }
-            (None, Some((from, tail))) => {
-                let Some(shorter) = tail.chars().next().and_then(|c| tail.get(c.len_utf8()..)) else { return false };
-                retry = Some((from, shorter));
-                (at, rest) = (from, shorter);
-            }
-            (None, None) => return false,
-        }
-    }
-}
-
-/// What the query language itself says lies outside is out; the rest is left to the check of the event.
-fn in_range(value: &str, low: &Bound, high: &Bound) -> Verdict {
-    if term::is_cut(value) {
-        return Verdict::Look;
-    }
-    let is_beyond = |bound: &Bound, beyond: Ordering| match bound {
-        Bound::Open => false,
-        Bound::Inclusive(text) | Bound::Exclusive(text) => query::compare(value, text) == Some(beyond),
-    };
-    if is_beyond(low, Ordering::Less) || is_beyond(high, Ordering::Greater) { Verdict::No } else { Verdict::Look }
-}
-
-fn in_net(value: &str, net: IpAddr, bits: u8) -> Verdict {
-    let masked = |address: u128, width: u32| address.checked_shr(width.saturating_sub(u32::from(bits))).unwrap_or_default();
-    match (value.parse::<IpAddr>(), net) {
-        (Ok(IpAddr::V4(a)), IpAddr::V4(b)) if masked(a.to_bits().into(), 32) != masked(b.to_bits().into(), 32) => Verdict::No,
-        (Ok(IpAddr::V6(a)), IpAddr::V6(b)) if masked(a.to_bits(), 128) != masked(b.to_bits(), 128) => Verdict::No,
-        (Err(_), _) if !term::is_cut(value) && !value.contains(['.', ':']) => Verdict::No,
-        _ => Verdict::Look,
-    }
 }

@@ -1,0 +1,85 @@
+//! One segment of an index, opened for search.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+
+use tantivy::SegmentReader;
+use tantivy::columnar::ColumnValues;
+use tantivy::index::{InvertedIndexReader, SegmentId};
+
+use crate::model::{Field, FieldRef};
+
+use super::index::{self, Columns};
+use super::search::{TermForm, TermRange};
+use super::term;
+
+pub(super) struct SegmentView {
+    pub(super) id_of_segment: SegmentId,
+    pub(super) terms: Arc<InvertedIndexReader>,
+    pub(super) time: Arc<dyn ColumnValues<i64>>,
+    pub(super) loc: Arc<dyn ColumnValues<u64>>,
+    pub(super) id: Arc<dyn ColumnValues<u64>>,
+    pub(super) len: u32,
+    pairs: Vec<Pair>,
+}
+
+/// A field of values that are a fact and a native leaf at once.
+struct Pair {
+    fact: String,
+    native: String,
+    /// What its terms begin with.
+    prefix: String,
+}
+
+impl SegmentView {
+    pub(super) fn open(reader: &SegmentReader, columns: &Columns) -> tantivy::Result<Self> {
+        let fast = reader.fast_fields();
+        let terms = reader.inverted_index(columns.terms)?;
+        Ok(Self {
+            id_of_segment: reader.segment_id(),
+            pairs: pairs(&terms)?,
+            terms,
+            time: fast.column_first_or_default(index::TIME)?,
+            loc: fast.column_first_or_default(index::LOC)?,
+            id: fast.column_first_or_default(index::ID)?,
+            len: reader.max_doc(),
+        })
+    }
+
+    /// All places where the values of a field stand among the terms.
+    pub(super) fn ranges_of(&self, field: &FieldRef) -> Vec<TermRange<'_>> {
+        let (own, form) = match field {
+            FieldRef::Fact(fact) => (term::field(term::FACT, fact.name()), if term::is_lean_fact(*fact) { TermForm::Lean } else { TermForm::Whole }),
+            FieldRef::Native { name, .. } => {
+                let form = if term::is_uri(name) { TermForm::Uri } else { TermForm::Lean };
+                (term::field(term::NATIVE, name), form)
+            }
+        };
+        let written = match field {
+            FieldRef::Fact(_) => String::new(),
+            FieldRef::Native { name, .. } => term::written(name),
+        };
+        let is_of = |pair: &&Pair| match field {
+            FieldRef::Fact(fact) => pair.fact == fact.name(),
+            FieldRef::Native { .. } => pair.native == written,
+        };
+        let shared = self.pairs.iter().filter(is_of).map(|pair| TermRange { prefix: Cow::Borrowed(pair.prefix.as_str()), form: TermForm::Whole });
+        std::iter::once(TermRange { prefix: Cow::Owned(own), form }).chain(shared).collect()
+    }
+}
+
+/// Jumps from pair to pair through the dictionary.
+fn pairs(terms: &InvertedIndexReader) -> io::Result<Vec<Pair>> {
+    let mut found = Vec::new();
+    let mut from = term::BOTH.to_string();
+    loop {
+        let mut stream = terms.terms().range().ge(&from).into_stream()?;
+        let Some((key, _)) = stream.next() else { break };
+        let Some(prefix) = std::str::from_utf8(key).ok().and_then(term::prefix_of).filter(|prefix| prefix.starts_with(term::BOTH)) else { break };
+        let Some((fact, native)) = term::names_of_both(prefix).filter(|(fact, _)| Field::by_name(fact).is_some()) else { break };
+        found.push(Pair { fact: fact.to_owned(), native: native.to_owned(), prefix: prefix.to_owned() });
+        from = term::end_of(prefix);
+    }
+    Ok(found)
+}
