@@ -7,7 +7,7 @@ use tantivy::schema::{Field as Column, IndexRecordOption, NumericOptions, Schema
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{IndexSettings, IndexSortByField, IndexWriter, Order};
 
-use crate::model::{Event, Field, FieldType, Leaf, LeafKind, Path};
+use crate::model::{Event, Field, FieldType, Leaf, LeafKind, Path, Value};
 
 use super::ids;
 use super::inverted::{Inverted, Row};
@@ -18,8 +18,31 @@ use super::term;
 const TERMS_MAX: usize = 2000;
 /// Bytes of a message of which words are indexed.
 const WORDS_BYTES_MAX: usize = 32 << 10;
-/// Pairs of a fact and a native field that share their terms; a value of one more pair is indexed twice.
-const PAIRS_MAX: usize = 256;
+/// Sets of facts and a native field that share their terms; a value of one more set is indexed for each.
+const SETS_MAX: usize = 1024;
+/// Native fields whose values facts often repeat though they are not taken from the leaf as it stands. It only says where to compare.
+const SAME: &[(&str, &[Field])] = &[
+    ("IP.destination", &[Field::DstIp]),
+    ("IP.source", &[Field::SrcIp, Field::SrcIps]),
+    ("destination.namespace", &[Field::DstNamespace, Field::K8sNamespace]),
+    ("destination.pod_name", &[Field::DstPod, Field::K8sPod]),
+    ("impersonatedUser.username", &[Field::ActorUserName]),
+    ("l4.TCP.destination_port", &[Field::DstPort]),
+    ("l4.UDP.destination_port", &[Field::DstPort]),
+    ("objectRef.name", &[Field::K8sName, Field::K8sPod]),
+    ("objectRef.namespace", &[Field::K8sNamespace]),
+    ("output_fields.container.name", &[Field::K8sContainer]),
+    ("output_fields.k8s.ns.name", &[Field::K8sNamespace]),
+    ("output_fields.k8s.pod.name", &[Field::K8sPod]),
+    ("output_fields.proc.cmdline", &[Field::ProcessCommandLine]),
+    ("output_fields.proc.name", &[Field::ProcessName]),
+    ("requestObject.metadata.name", &[Field::K8sName, Field::K8sPod]),
+    ("requestObject.spec.containers.image", &[Field::PodImages]),
+    ("source.namespace", &[Field::SrcNamespace, Field::K8sNamespace]),
+    ("source.pod_name", &[Field::SrcPod, Field::K8sPod]),
+    ("sourceIPs", &[Field::SrcIp, Field::SrcIps]),
+    ("user.username", &[Field::ActorUserName]),
+];
 /// Memory of events that are in no segment yet, in bytes; then they become one.
 const MEMORY_BYTES_MAX: usize = 96 << 20;
 /// No field yet.
@@ -71,6 +94,8 @@ struct Native {
     path: Path,
     field: u32,
     form: Form,
+    /// Facts to compare with.
+    same: &'static [Field],
 }
 
 /// The fields that are known, by what events call them.
@@ -79,8 +104,8 @@ struct Names {
     facts: Vec<u32>,
     words: Vec<u32>,
     natives: HashTable<Native>,
-    /// Fields of values that are a fact and a native leaf at once.
-    pairs: HashMap<(Field, Path), u32>,
+    /// Fields of values that are facts (a bit each) and a native leaf at once.
+    sets: HashMap<(u128, Path), u32>,
     overfull: Option<u32>,
     text: String,
 }
@@ -90,8 +115,10 @@ struct Names {
 pub(super) struct Indexer {
     inverted: Inverted,
     names: Names,
-    /// Leaves of the event that are in the index together with a fact.
-    taken: Vec<bool>,
+    /// Of each leaf of the event the facts, a bit each, that are in the index together with it.
+    facts_of_leaf: Vec<u128>,
+    /// Of each fact of the event whether it is in the index with a leaf.
+    is_with_leaf: Vec<bool>,
     value: String,
     terms: usize,
     is_overfull: bool,
@@ -135,31 +162,35 @@ impl Names {
         } else {
             Form::Plain
         };
-        let native = Native { path: leaf.path, field: inverted.field(&self.text), form };
+        let same = SAME.iter().find(|(known, _)| *known == path).map_or(&[][..], |(_, facts)| facts);
+        let native = Native { path: leaf.path, field: inverted.field(&self.text), form, same };
         self.natives.insert_unique(leaf.path.0, native, |known| known.path.0);
         native
     }
 
-    /// The field of values that are this fact and this leaf, unless there are too many such pairs, or the leaf's values are not indexed
-    /// as they are.
-    fn pair(&mut self, fact: Field, event: &Event, leaf: &Leaf, inverted: &mut Inverted) -> Option<u32> {
-        if let Some(known) = self.pairs.get(&(fact, leaf.path)) {
-            return (*known != UNKNOWN).then_some(*known);
+    /// The field of values that are these facts and this leaf, unless there are too many such sets.
+    fn set(&mut self, facts: u128, event: &Event, leaf: &Leaf, inverted: &mut Inverted) -> Option<u32> {
+        if let Some(known) = self.sets.get(&(facts, leaf.path)) {
+            return Some(*known);
         }
-        if self.pairs.len() >= PAIRS_MAX {
+        if self.sets.len() >= SETS_MAX {
             return None;
         }
-        let is_plain = !term::is_lean_fact(fact) && self.native(event, leaf, inverted).form == Form::Plain;
-        let field = if is_plain {
-            let mut path = String::new();
-            event.doc.write_path(leaf, &mut path);
-            inverted.field(&term::both(fact, &path))
-        } else {
-            UNKNOWN
-        };
-        self.pairs.insert((fact, leaf.path), field);
-        is_plain.then_some(field)
+        let mut path = String::new();
+        event.doc.write_path(leaf, &mut path);
+        let field = inverted.field(&term::both(facts_in(facts), &path));
+        self.sets.insert((facts, leaf.path), field);
+        Some(field)
     }
+}
+
+fn bit(fact: Field) -> u128 {
+    1 << fact as u8
+}
+
+/// The facts of a set.
+fn facts_in(set: u128) -> impl Iterator<Item = Field> {
+    Field::ALL.iter().copied().filter(move |fact| set & bit(*fact) != 0)
 }
 
 impl Indexer {
@@ -167,9 +198,9 @@ impl Indexer {
     pub(super) fn push(&mut self, event: &Event, loc: Loc) -> bool {
         self.terms = 0;
         self.is_overfull = false;
-        self.taken.clear();
-        self.taken.resize(event.doc.leaves().len(), false);
-        self.facts(event);
+        let places: Vec<Place<'_>> = event.facts.places(&event.doc).collect();
+        self.compare(event, &places);
+        self.facts(&places);
         self.leaves(event);
         if self.is_overfull {
             let inverted = &mut self.inverted;
@@ -216,30 +247,59 @@ impl Indexer {
         }
     }
 
-    fn facts(&mut self, event: &Event) {
-        for (fact, at, value) in event.facts.places(&event.doc) {
+    /// Finds the facts that are the value of a leaf.
+    fn compare(&mut self, event: &Event, places: &[Place<'_>]) {
+        self.facts_of_leaf.clear();
+        self.facts_of_leaf.resize(event.doc.leaves().len(), 0);
+        self.is_with_leaf.clear();
+        self.is_with_leaf.resize(places.len(), false);
+        for ((fact, at, _), is_with_leaf) in places.iter().zip(&mut self.is_with_leaf) {
+            if let Some(of_leaf) = at.and_then(|at| self.facts_of_leaf.get_mut(at))
+                && !is_apart(*fact)
+            {
+                *of_leaf |= bit(*fact);
+                *is_with_leaf = true;
+            }
+        }
+        for (leaf, of_leaf) in event.doc.leaves().iter().zip(&mut self.facts_of_leaf) {
+            if matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray) {
+                // It has no term that a fact could share.
+                continue;
+            }
+            let same = self.names.native(event, leaf, &mut self.inverted).same;
+            for fact in same.iter().filter(|fact| !is_apart(**fact)) {
+                let from = places.partition_point(|(known, ..)| known < fact);
+                let own = places.iter().zip(&mut self.is_with_leaf).skip(from).take_while(|((known, ..), _)| known == fact);
+                for ((_, _, value), is_with_leaf) in own.filter(|(_, is_with_leaf)| !**is_with_leaf) {
+                    if value.text == event.doc.value(leaf).text {
+                        *of_leaf |= bit(*fact);
+                        *is_with_leaf = true;
+                    }
+                }
+            }
+        }
+    }
+
+    fn facts(&mut self, places: &[Place<'_>]) {
+        for (at, (fact, _, value)) in places.iter().enumerate() {
             if matches!(fact, Field::EventId | Field::EventTime | Field::EventIngested) {
                 continue;
             }
-            if !self.has_room() {
-                return;
-            }
-            if let Some(at) = at
-                && let Some(leaf) = event.doc.leaves().get(at)
-                && let Some(taken) = self.taken.get_mut(at).filter(|taken| !**taken)
-                && !matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray)
-                && let Some(field) = self.names.pair(fact, event, leaf, &mut self.inverted)
-            {
-                *taken = true;
-                self.add_value(field, value.text);
-            } else {
-                let field = self.names.fact(fact, &mut self.inverted);
-                if term::is_lean_fact(fact) { self.add_lean(field, value.text, false) } else { self.add_value(field, value.text) }
+            if self.is_with_leaf.get(at) != Some(&true) {
+                if !self.has_room() {
+                    return;
+                }
+                self.fact(*fact, value.text);
             }
             if fact.kind() == FieldType::Words {
-                self.words(fact, value.text);
+                self.words(*fact, value.text);
             }
         }
+    }
+
+    fn fact(&mut self, fact: Field, value: &str) {
+        let field = self.names.fact(fact, &mut self.inverted);
+        if term::is_lean_fact(fact) { self.add_lean(field, value, false) } else { self.add_value(field, value) }
     }
 
     fn words(&mut self, field: Field, text: &str) {
@@ -258,23 +318,40 @@ impl Indexer {
     }
 
     fn leaves(&mut self, event: &Event) {
-        let mut known: Option<Native> = None;
         for (at, leaf) in event.doc.leaves().iter().enumerate() {
-            if matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray) || self.taken.get(at) == Some(&true) {
+            let facts = self.facts_of_leaf.get(at).copied().unwrap_or_default();
+            let is_empty = matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray);
+            if is_empty && facts == 0 {
                 continue;
             }
             if !self.has_room() {
                 return;
             }
-            let native = match known {
-                Some(native) if native.path == leaf.path => native,
-                _ => self.names.native(event, leaf, &mut self.inverted),
-            };
-            known = Some(native);
+            let native = self.names.native(event, leaf, &mut self.inverted);
+            let value = event.doc.value(leaf).text;
+            if facts != 0 {
+                let may_share = native.form == Form::Plain && !is_empty;
+                if may_share && let Some(field) = self.names.set(facts, event, leaf, &mut self.inverted) {
+                    self.add_value(field, value);
+                    continue;
+                }
+                facts_in(facts).for_each(|fact| self.fact(fact, value));
+                if is_empty {
+                    continue;
+                }
+            }
             match native.form {
                 Form::Unlisted => self.inverted.add(native.field, term::UNLISTED, false),
-                form => self.add_lean(native.field, event.doc.value(leaf).text, form == Form::Uri),
+                form => self.add_lean(native.field, value, form == Form::Uri),
             }
         }
     }
+}
+
+/// A fact, the leaf that it is, and its value.
+type Place<'a> = (Field, Option<usize>, Value<'a>);
+
+/// Whether a fact has terms of its own, or none.
+fn is_apart(fact: Field) -> bool {
+    term::is_lean_fact(fact) || matches!(fact, Field::EventId | Field::EventTime | Field::EventIngested)
 }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
+use tantivy::IndexWriter;
 use tantivy::columnar::{ColumnType, ColumnarWriter};
 use tantivy::directory::TerminatingWrite;
 use tantivy::fieldnorm::FieldNormsSerializer;
@@ -17,7 +18,6 @@ use tantivy::index::{Segment, SegmentComponent};
 use tantivy::postings::InvertedIndexSerializer;
 use tantivy::schema::Field as Column;
 use tantivy::store::StoreWriter;
-use tantivy::IndexWriter;
 
 use super::index::{ID, LOC, TIME};
 

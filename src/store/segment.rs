@@ -21,12 +21,12 @@ pub(super) struct SegmentView {
     pub(super) loc: Arc<dyn ColumnValues<u64>>,
     pub(super) id: Arc<dyn ColumnValues<u64>>,
     pub(super) len: u32,
-    pairs: Vec<Pair>,
+    shared: Vec<Shared>,
 }
 
-/// A field of values that are a fact and a native leaf at once.
-struct Pair {
-    fact: String,
+/// A field of values that are facts and a native leaf at once.
+struct Shared {
+    facts: Vec<Field>,
     native: String,
     /// What its terms begin with.
     prefix: String,
@@ -38,7 +38,7 @@ impl SegmentView {
         let terms = reader.inverted_index(columns.terms)?;
         Ok(Self {
             id_of_segment: reader.segment_id(),
-            pairs: pairs(&terms)?,
+            shared: shared(&terms)?,
             terms,
             time: fast.column_first_or_default(index::TIME)?,
             loc: fast.column_first_or_default(index::LOC)?,
@@ -60,25 +60,26 @@ impl SegmentView {
             FieldRef::Fact(_) => String::new(),
             FieldRef::Native { name, .. } => term::written(name),
         };
-        let is_of = |pair: &&Pair| match field {
-            FieldRef::Fact(fact) => pair.fact == fact.name(),
-            FieldRef::Native { .. } => pair.native == written,
+        let is_of = |both: &&Shared| match field {
+            FieldRef::Fact(fact) => both.facts.contains(fact),
+            FieldRef::Native { .. } => both.native == written,
         };
-        let shared = self.pairs.iter().filter(is_of).map(|pair| TermRange { prefix: Cow::Borrowed(pair.prefix.as_str()), form: TermForm::Whole });
-        std::iter::once(TermRange { prefix: Cow::Owned(own), form }).chain(shared).collect()
+        let others = self.shared.iter().filter(is_of).map(|both| TermRange { prefix: Cow::Borrowed(both.prefix.as_str()), form: TermForm::Whole });
+        std::iter::once(TermRange { prefix: Cow::Owned(own), form }).chain(others).collect()
     }
 }
 
-/// Jumps from pair to pair through the dictionary.
-fn pairs(terms: &InvertedIndexReader) -> io::Result<Vec<Pair>> {
+/// Jumps from field to field through the dictionary.
+fn shared(terms: &InvertedIndexReader) -> io::Result<Vec<Shared>> {
     let mut found = Vec::new();
     let mut from = term::BOTH.to_string();
     loop {
         let mut stream = terms.terms().range().ge(&from).into_stream()?;
         let Some((key, _)) = stream.next() else { break };
         let Some(prefix) = std::str::from_utf8(key).ok().and_then(term::prefix_of).filter(|prefix| prefix.starts_with(term::BOTH)) else { break };
-        let Some((fact, native)) = term::names_of_both(prefix).filter(|(fact, _)| Field::by_name(fact).is_some()) else { break };
-        found.push(Pair { fact: fact.to_owned(), native: native.to_owned(), prefix: prefix.to_owned() });
+        if let Some((facts, native)) = term::names_of_both(prefix) {
+            found.push(Shared { facts, native: native.to_owned(), prefix: prefix.to_owned() });
+        }
         from = term::end_of(prefix);
     }
     Ok(found)

@@ -16,11 +16,13 @@ use crate::model::Field;
 pub(super) const FACT: char = '=';
 /// Mark of a native field's terms.
 pub(super) const NATIVE: char = '.';
-/// Mark of values that are a fact and a native leaf at once; both names follow, with [`ALSO`] between them.
+/// Mark of values that are facts and a native leaf at once; the names follow, with [`AND`] between facts and [`ALSO`] before the leaf's.
 pub(super) const BOTH: char = '*';
 /// Mark of the words of a message-like field.
 pub(super) const WORD: char = ':';
-/// Between the two names of a field that is marked [`BOTH`].
+/// Between facts.
+const AND: char = ',';
+/// Between the facts and the native name of a field that is marked [`BOTH`].
 pub(super) const ALSO: char = '\u{1e}';
 /// Between the field and the value.
 const SEPARATOR: char = '\u{1f}';
@@ -84,17 +86,25 @@ pub(super) fn field(mark: char, name: &str) -> String {
     prefix
 }
 
-/// What all terms begin with that are values of this fact and of this native field.
-pub(super) fn both(fact: Field, native: &str) -> String {
-    let mut prefix = format!("{BOTH}{}{ALSO}", fact.name());
+/// What all terms begin with that are values of these facts and of this native field.
+pub(super) fn both(facts: impl Iterator<Item = Field>, native: &str) -> String {
+    let mut prefix = BOTH.to_string();
+    for (at, fact) in facts.enumerate() {
+        if at > 0 {
+            prefix.push(AND);
+        }
+        prefix.push_str(fact.name());
+    }
+    prefix.push(ALSO);
     write_name(native, &mut prefix);
     prefix.push(SEPARATOR);
     prefix
 }
 
-/// The two names of a field that is marked [`BOTH`], as they are written.
-pub(super) fn names_of_both(field: &str) -> Option<(&str, &str)> {
-    field.strip_prefix(BOTH)?.strip_suffix(SEPARATOR)?.split_once(ALSO)
+/// The facts and the native name, as it is written, of a field that is marked [`BOTH`].
+pub(super) fn names_of_both(field: &str) -> Option<(Vec<Field>, &str)> {
+    let (facts, native) = field.strip_prefix(BOTH)?.strip_suffix(SEPARATOR)?.split_once(ALSO)?;
+    Some((facts.split(AND).map(Field::by_name).collect::<Option<_>>()?, native))
 }
 
 /// The native name as a field's terms write it.

@@ -334,26 +334,32 @@ fn collect_fields(segment: &SegmentView, names: &mut BTreeMap<String, BTreeMap<S
             from = format!("{field}\0");
             continue;
         };
-        let pair = term::names_of_both(&term::closed(&name)).map(|(fact, native)| (format!("{}{fact}", term::FACT), format!("{}{native}", term::NATIVE)));
-        let is_fact = name.starts_with(term::FACT) || pair.is_some();
-        if is_fact || name.starts_with(term::NATIVE) {
-            let (shown, other) = pair.map_or((name.clone(), None), |(fact, native)| (fact, Some(native)));
-            if let Some(other) = other {
-                names.entry(other).or_default();
+        let shown = shown_names(&name);
+        let (facts, native): (Vec<_>, Vec<_>) = shown.into_iter().partition(|name| name.starts_with(term::FACT));
+        for name in native {
+            names.entry(name).or_default();
+        }
+        let mut next = (!facts.is_empty()).then(|| (field.clone(), u64::from(stream.value().doc_freq)));
+        for _ in 0..COUNTED_MAX {
+            let Some((term, count)) = next.take() else { break };
+            let Some((_, value)) = term::split(&term).filter(|(known, value)| *known == name && !term::is_cut(value)) else { break };
+            for fact in &facts {
+                *names.entry(fact.clone()).or_default().entry(value.to_owned()).or_default() += count;
             }
-            let values = names.entry(shown).or_default();
-            let mut next = is_fact.then(|| (field.clone(), u64::from(stream.value().doc_freq)));
-            let mut taken = 0;
-            while let Some((term, count)) = next.take() {
-                let Some((_, value)) = term::split(&term).filter(|(known, value)| *known == name && !term::is_cut(value)) else { break };
-                *values.entry(value.to_owned()).or_default() += count;
-                taken += 1;
-                next = if taken < COUNTED_MAX { next_text(&mut stream) } else { None };
-            }
+            next = next_text(&mut stream);
         }
         from = term::end_of(&term::closed(&name));
     }
     Ok(())
+}
+
+/// The facts first, then the native field, that a field of the index stands for, each with its mark.
+fn shown_names(name: &str) -> Vec<String> {
+    if let Some((facts, native)) = term::names_of_both(&term::closed(name)) {
+        let facts = facts.into_iter().map(|fact| format!("{}{}", term::FACT, fact.name()));
+        return facts.chain(std::iter::once(format!("{}{native}", term::NATIVE))).collect();
+    }
+    if name.starts_with([term::FACT, term::NATIVE]) { vec![name.to_owned()] } else { Vec::new() }
 }
 
 fn next_text(stream: &mut tantivy::termdict::TermStreamer<'_>) -> Option<(String, u64)> {

@@ -219,7 +219,11 @@ impl Planner<'_> {
             // Numbers of a query string are not in the terms.
             let start = if range.form == TermForm::Uri { start.split('?').next().unwrap_or_default() } else { start };
             let found = self.expand(range, start, |value| of_pattern(&wild.parts, value))?;
-            return if start.is_empty() || range.form == TermForm::Whole { Ok(found) } else { Ok(found.join(&self.shared(range, start, wild)?, Bits::or)) };
+            return if start.is_empty() || range.form == TermForm::Whole {
+                Ok(found)
+            } else {
+                Ok(found.join(&self.shared(range, start, wild)?, Bits::or))
+            };
         };
         let address: Option<IpAddr> = if kind == FieldType::Ip { text.parse().ok() } else { None };
         if let Some(address) = address.filter(IpAddr::is_ipv6) {

@@ -88,11 +88,16 @@ const USERS: &[&str] = &["alice", "Bob", "system:node:n1", "sa:prod/builder", "�
 const MESSAGES: &[&str] = &["shell opened in Web-0", "opened a shell", "nothing to see, move on", "web 0", "80"];
 const IPS: &[&str] = &["10.0.0.1", "10.1.2.3", "192.168.0.7", "fe80::1", "none"];
 
+const UIDS: &[&str] =
+    &["9a189e4c-4d8f-f136-f007-bbbf3fd94dc5", "JTI=015B96E0-8a63-5b50-bc22-d554c311b5c8", "JTI=none", "0a615ea8bfaedaca68b6a26cf16521fd380146f4"];
+const TIMES: &[&str] = &["2026-11-20T00:00:26.067027Z", "2026-11-20T00:00:59Z", "2026-11-20T00:01:00+01:00", "2026-11-20"];
+const URIS: &[&str] = &["/api/v1/pods?limit=500&x=a1b", "/api/v1/pods?limit=7&x=a22b", "/api/v2/pods?watch=true", "/healthz", "/a?x=#&y=1"];
+
 fn random_event(random: &mut Random, number: usize) -> Event {
     let long = "Long".repeat(random.below(2) * 100);
     let null = random.of(&["null", "true", "1.5", "\"x\"", "[]", "{}", "[1,null,\"a.b\"]"]);
     event(&format!(
-        r#"{{"t":{},"n":{number},"verb":"{}","user":["{}","{}"],"ip":"{}","port":{},"message":"{}","entity":["user:{}"],"o":{{"a.b":"{long}v{}","c":{null}}},"resourceVersion":"{}"}}"#,
+        r#"{{"t":{},"n":{number},"verb":"{}","user":["{}","{}"],"ip":"{}","port":{},"message":"{}","entity":["user:{}"],"o":{{"a.b":"{long}v{}","c":{null}}},"resourceVersion":"{}","uid":"{}","at":"{}","requestURI":"{}"}}"#,
         1_000_000_000 * random.below(40),
         random.of(VERBS),
         random.of(USERS),
@@ -103,6 +108,9 @@ fn random_event(random: &mut Random, number: usize) -> Event {
         random.of(USERS),
         random.below(3),
         random.below(5),
+        random.of(UIDS),
+        random.of(TIMES),
+        random.of(URIS),
     ))
 }
 
@@ -124,16 +132,74 @@ fn field(name: &str, test: ValueTest) -> Query {
 }
 
 fn random_query(random: &mut Random, depth: usize) -> Query {
-    let names =
-        ["k8s.verb", "actor.user.name", "verb", "o.a.b", "o.c", "message", "dst.port", "src.ip", "resourceVersion", "absent", "entity", "event.kind"];
-    let patterns = ["get", "al*", "*o*", "b?b", "*", "ünal", "system:node:n1", "v1", "*v2", "long*", "l?n*v?", "null", "1", "a.b", "x", "3", "80"];
+    const NAMES: &[&str] = &[
+        "k8s.verb",
+        "actor.user.name",
+        "verb",
+        "user",
+        "o.a.b",
+        "o.c",
+        "message",
+        "dst.port",
+        "src.ip",
+        "resourceVersion",
+        "absent",
+        "entity",
+        "event.kind",
+        "uid",
+        "at",
+        "requestURI",
+    ];
+    const PATTERNS: &[&str] = &[
+        "get",
+        "al*",
+        "*o*",
+        "b?b",
+        "*",
+        "ünal",
+        "system:node:n1",
+        "v1",
+        "*v2",
+        "long*",
+        "l?n*v?",
+        "null",
+        "1",
+        "a.b",
+        "x",
+        "3",
+        "80",
+        "9a18*",
+        "jti=*",
+        "jti=015b*",
+        "*4d8f*",
+        "*zz*",
+        "9a189e4c-4d8f-f136-f007-bbbf3fd94dc5",
+        "jti=015b96e0-8A63-5b50-bc22-d554c311b5c8",
+        "2026-11-20t00:00:59z",
+        "2026-11-20t00:00:2*",
+        "2026-11-20",
+        "*:59*",
+        "/api/*",
+        "/api/v1/pods?limit=500&x=a1b",
+        "*limit*",
+        "*limit=5*",
+        "*=?&*",
+        "*x=a?b",
+        "*a22b",
+        "*#*",
+        "/api/v1/pods*x=a*b",
+        "*2*b",
+        "/api/v2/pods\u{0}",
+        "*watch=true",
+    ];
+    let (names, patterns) = (NAMES, PATTERNS);
     match random.below(if depth > 3 { 6 } else { 10 }) {
-        0 | 1 => field(random.of(&names), ValueTest::Wild(wild(random.of(&patterns)))),
-        2 => field(random.of(&names), ValueTest::Exists),
+        0 | 1 => field(random.of(names), ValueTest::Wild(wild(random.of(patterns)))),
+        2 => field(random.of(names), ValueTest::Exists),
         3 => {
             let low = [Bound::Open, Bound::Inclusive("20".to_owned()), Bound::Exclusive("b".to_owned()), Bound::Exclusive("1".to_owned())];
             let high = [Bound::Open, Bound::Inclusive("70".to_owned()), Bound::Exclusive("p".to_owned())];
-            field(random.of(&names), ValueTest::Range { low: low[random.below(4)].clone(), high: high[random.below(3)].clone() })
+            field(random.of(names), ValueTest::Range { low: low[random.below(4)].clone(), high: high[random.below(3)].clone() })
         }
         4 => match random.below(3) {
             0 => field("src.ip", ValueTest::Cidr { net: "10.0.0.0".parse().unwrap(), bits: [0, 8, 16, 32][random.below(4)] }),
@@ -197,7 +263,7 @@ fn a_search_answers_what_a_scan_would() {
         log.flush_blocking(&upto(1)).unwrap();
     }
     let mut check = |searcher: &Searcher| {
-        for _ in 0..60 {
+        for _ in 0..400 {
             let query = random_query(&mut random, 0);
             let limit = [1000, 23][random.below(2)];
             assert_eq!(pages(searcher, &query, limit), scan(&events, &query), "{query:#?}");
