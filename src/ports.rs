@@ -41,6 +41,8 @@ pub enum StoreError {
     Held { what: String, holder: String },
     #[error("{what} was written by a newer version (format {found}, this build reads up to {known})")]
     Newer { what: String, found: u32, known: u32 },
+    #[error("{what} was written by an earlier version (format {found}, this build reads {known}): read the sources into a new folder (`store.path`)")]
+    Older { what: String, found: u32, known: u32 },
 }
 
 /// How a source is, as it tells it itself.

@@ -34,6 +34,6 @@ fn held_is_usage(error: anyhow::Error) -> anyhow::Error {
     let is_usage = error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<StoreError>())
-        .any(|cause| matches!(cause, StoreError::Held { .. } | StoreError::Newer { .. }));
+        .any(|cause| matches!(cause, StoreError::Held { .. } | StoreError::Newer { .. } | StoreError::Older { .. }));
     if is_usage { Failure { exit: Exit::Usage, message: format!("{error:#}") }.into() } else { error }
 }

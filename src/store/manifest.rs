@@ -12,8 +12,8 @@ use crate::ports::StoreError;
 
 use super::journal::Mark;
 
-/// The format that this build writes, and the newest it reads.
-pub(super) const FORMAT_VERSION: u32 = 1;
+/// The format that this build writes and reads. Terms of format 1 say other things of identifiers and times: a search would miss events.
+pub(super) const FORMAT_VERSION: u32 = 2;
 
 /// What a part holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,10 +107,13 @@ pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError>
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Refuses a version that this build does not know.
+/// Refuses a version that this build does not read.
 pub(super) fn check_version(path: &Path, found: u32) -> Result<(), StoreError> {
     if found > FORMAT_VERSION {
         return Err(StoreError::Newer { what: format!("`{}`", path.display()), found, known: FORMAT_VERSION });
+    }
+    if found < FORMAT_VERSION {
+        return Err(StoreError::Older { what: format!("`{}`", path.display()), found, known: FORMAT_VERSION });
     }
     Ok(())
 }

@@ -393,14 +393,18 @@ fn groups_count_every_event_once_a_value() {
 }
 
 #[test]
-fn one_writer_and_no_newer_format() {
+fn one_writer_and_no_other_format() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), &clock());
     let again = EventLog::open(LogSettings::at(dir.path()), clock(), Arc::new(Plain));
     assert!(matches!(again, Err(StoreError::Held { holder, .. }) if holder.contains(&std::process::id().to_string())));
     drop(log);
-    std::fs::write(dir.path().join("format_version"), "2").unwrap();
-    assert!(matches!(EventLog::open(LogSettings::at(dir.path()), clock(), Arc::new(Plain)), Err(StoreError::Newer { found: 2, .. })));
+    let with = |format: &str| {
+        std::fs::write(dir.path().join("format_version"), format).unwrap();
+        EventLog::open(LogSettings::at(dir.path()), clock(), Arc::new(Plain))
+    };
+    assert!(matches!(with("3"), Err(StoreError::Newer { found: 3, .. })));
+    assert!(matches!(with("1"), Err(StoreError::Older { found: 1, .. })));
     let request = SearchRequest { cursor: Some("00".repeat(28)), ..SearchRequest::new(Query::All) };
     let searcher = Searcher::new(Arc::new(arc_swap::ArcSwap::from_pointee(Vec::new())), Arc::new(Plain));
     assert!(matches!(searcher.search(&request), Err(SearchError::BadCursor)));
