@@ -131,7 +131,7 @@ pub(crate) async fn json(request: reqwest::RequestBuilder) -> (u16, serde_json::
 /// Asks again and again until the answer is right, or fails with the last one.
 pub(crate) async fn until(client: &reqwest::Client, url: &str, is_right: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
     let mut last = serde_json::Value::Null;
-    for _ in 0..1_800 {
+    for _ in 0..3_600 {
         last = json(client.get(url)).await.1;
         if is_right(&last) {
             return last;
