@@ -10,9 +10,9 @@ use tantivy::{IndexSettings, IndexSortByField, IndexWriter, Order};
 use crate::model::{Event, Field, FieldType, Leaf, LeafKind, Path, Value};
 
 use super::ids;
-use super::inverted::{Inverted, Row};
+use super::inverted::{FIELDS_KEPT, Inverted, Row};
 use super::raw::Loc;
-use super::term;
+use super::term::{self, Form};
 
 /// Terms an event may have; what is past it is counted and found by checking the event.
 const TERMS_MAX: usize = 2000;
@@ -81,14 +81,6 @@ pub(super) fn settings() -> IndexSettings {
     }
 }
 
-/// How the values of a native field become terms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Plain,
-    Uri,
-    Unlisted,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Native {
     path: Path,
@@ -125,6 +117,11 @@ pub(super) struct Indexer {
 }
 
 impl Names {
+    /// Memory of what grows with what events bring, in bytes.
+    fn bytes(&self) -> usize {
+        2 * size_of::<Native>() * self.natives.len()
+    }
+
     fn fixed(list: &mut Vec<u32>, text: &mut String, mark: char, field: Field, inverted: &mut Inverted) -> u32 {
         if list.is_empty() {
             list.resize(Field::ALL.len(), UNKNOWN);
@@ -155,13 +152,7 @@ impl Names {
         event.doc.write_path(leaf, &mut path);
         self.text.clear();
         term::write_field(term::NATIVE, &path, &mut self.text);
-        let form = if term::is_unlisted(&path) {
-            Form::Unlisted
-        } else if term::is_uri(&path) {
-            Form::Uri
-        } else {
-            Form::Plain
-        };
+        let form = Form::of_native(&path);
         let same = SAME.iter().find(|(known, _)| *known == path).map_or(&[][..], |(_, facts)| facts);
         let native = Native { path: leaf.path, field: inverted.field(&self.text), form, same };
         self.natives.insert_unique(leaf.path.0, native, |known| known.path.0);
@@ -213,15 +204,27 @@ impl Indexer {
 
     /// Whether what there is should become a segment before there is more.
     pub(super) fn is_full(&self) -> bool {
-        self.inverted.bytes() >= MEMORY_BYTES_MAX
+        self.inverted.bytes() + self.names.bytes() >= MEMORY_BYTES_MAX
     }
 
     /// Makes a segment of what there is, which the writer's next commit takes in.
     pub(super) fn write(&mut self, writer: &IndexWriter, columns: &Columns) -> tantivy::Result<()> {
-        if !self.inverted.write(writer, columns.terms)? {
+        let is_good = self.inverted.write(writer, columns.terms)?;
+        self.forget_if_many(is_good);
+        Ok(())
+    }
+
+    /// Forgets names once their numbers are not good any more, or there are too many paths: a name with dots is many, one for each way of
+    /// parting it, so the number of fields does not bound them.
+    pub(super) fn forget_if_many(&mut self, is_good: bool) {
+        if !is_good || self.names.natives.len() > FIELDS_KEPT {
             self.names = Names::default();
         }
-        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn known_paths(&self) -> usize {
+        self.names.natives.len()
     }
 
     fn has_room(&mut self) -> bool {
@@ -231,18 +234,10 @@ impl Indexer {
         has_room
     }
 
-    fn add_value(&mut self, field: u32, value: &str) {
+    fn add(&mut self, field: u32, form: Form, value: &str) {
         if !self.inverted.again(field, value) {
             self.value.clear();
-            term::write_value(value, &mut self.value);
-            self.inverted.add(field, &self.value, self.value == value);
-        }
-    }
-
-    fn add_lean(&mut self, field: u32, value: &str, is_uri: bool) {
-        if !self.inverted.again(field, value) {
-            self.value.clear();
-            term::write_lean(value, is_uri, &mut self.value);
+            form.write(value, &mut self.value);
             self.inverted.add(field, &self.value, self.value == value);
         }
     }
@@ -299,7 +294,7 @@ impl Indexer {
 
     fn fact(&mut self, fact: Field, value: &str) {
         let field = self.names.fact(fact, &mut self.inverted);
-        if term::is_lean_fact(fact) { self.add_lean(field, value, false) } else { self.add_value(field, value) }
+        self.add(field, Form::of_fact(fact), value);
     }
 
     fn words(&mut self, field: Field, text: &str) {
@@ -313,7 +308,7 @@ impl Indexer {
             if !self.has_room() {
                 return;
             }
-            self.add_value(number, &word);
+            self.add(number, Form::Whole, &word);
         }
     }
 
@@ -330,9 +325,9 @@ impl Indexer {
             let native = self.names.native(event, leaf, &mut self.inverted);
             let value = event.doc.value(leaf).text;
             if facts != 0 {
-                let may_share = native.form == Form::Plain && !is_empty;
+                let may_share = native.form == Form::Lean && !is_empty;
                 if may_share && let Some(field) = self.names.set(facts, event, leaf, &mut self.inverted) {
-                    self.add_value(field, value);
+                    self.add(field, Form::Whole, value);
                     continue;
                 }
                 facts_in(facts).for_each(|fact| self.fact(fact, value));
@@ -340,10 +335,7 @@ impl Indexer {
                     continue;
                 }
             }
-            match native.form {
-                Form::Unlisted => self.inverted.add(native.field, term::UNLISTED, false),
-                form => self.add_lean(native.field, value, form == Form::Uri),
-            }
+            self.add(native.field, native.form, value);
         }
     }
 }
@@ -353,5 +345,5 @@ type Place<'a> = (Field, Option<usize>, Value<'a>);
 
 /// Whether a fact has terms of its own, or none.
 fn is_apart(fact: Field) -> bool {
-    term::is_lean_fact(fact) || matches!(fact, Field::EventId | Field::EventTime | Field::EventIngested)
+    Form::of_fact(fact) == Form::Lean || matches!(fact, Field::EventId | Field::EventTime | Field::EventIngested)
 }

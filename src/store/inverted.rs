@@ -22,7 +22,7 @@ use tantivy::store::StoreWriter;
 use super::index::{ID, LOC, TIME};
 
 /// Fields that are known on from one segment to the next; past it all are forgotten.
-const FIELDS_KEPT: usize = 20_000;
+pub(super) const FIELDS_KEPT: usize = 20_000;
 /// What the engine keeps of a document besides: nothing, but it wants a byte.
 const NO_DOCUMENT: &[u8] = &[0];
 

@@ -46,7 +46,7 @@ impl PartView {
         let payload = payload(index, dir)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(error)?;
         let searcher = reader.searcher();
-        let open = |segment: &SegmentReader| match known.iter().find(|known| known.id_of_segment == segment.segment_id()) {
+        let open = |segment: &SegmentReader| match known.iter().find(|known| known.segment == segment.segment_id()) {
             Some(known) => Ok(known.clone()),
             None => SegmentView::open(segment, &columns).map(Arc::new),
         };

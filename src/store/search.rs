@@ -13,7 +13,6 @@ mod tests;
 mod verdict;
 
 pub use aggregate::{Bucket, FieldInfo, Group};
-pub(in crate::store) use plan::{TermForm, TermRange};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

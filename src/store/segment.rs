@@ -11,11 +11,10 @@ use tantivy::index::{InvertedIndexReader, SegmentId};
 use crate::model::{Field, FieldRef};
 
 use super::index::{self, Columns};
-use super::search::{TermForm, TermRange};
-use super::term;
+use super::term::{self, Form, TermRange};
 
 pub(super) struct SegmentView {
-    pub(super) id_of_segment: SegmentId,
+    pub(super) segment: SegmentId,
     pub(super) terms: Arc<InvertedIndexReader>,
     pub(super) time: Arc<dyn ColumnValues<i64>>,
     pub(super) loc: Arc<dyn ColumnValues<u64>>,
@@ -37,7 +36,7 @@ impl SegmentView {
         let fast = reader.fast_fields();
         let terms = reader.inverted_index(columns.terms)?;
         Ok(Self {
-            id_of_segment: reader.segment_id(),
+            segment: reader.segment_id(),
             shared: shared(&terms)?,
             terms,
             time: fast.column_first_or_default(index::TIME)?,
@@ -49,22 +48,15 @@ impl SegmentView {
 
     /// All places where the values of a field stand among the terms.
     pub(super) fn ranges_of(&self, field: &FieldRef) -> Vec<TermRange<'_>> {
-        let (own, form) = match field {
-            FieldRef::Fact(fact) => (term::field(term::FACT, fact.name()), if term::is_lean_fact(*fact) { TermForm::Lean } else { TermForm::Whole }),
-            FieldRef::Native { name, .. } => {
-                let form = if term::is_uri(name) { TermForm::Uri } else { TermForm::Lean };
-                (term::field(term::NATIVE, name), form)
-            }
-        };
-        let written = match field {
-            FieldRef::Fact(_) => String::new(),
-            FieldRef::Native { name, .. } => term::written(name),
+        let (own, form, written) = match field {
+            FieldRef::Fact(fact) => (term::field(term::FACT, fact.name()), Form::of_fact(*fact), String::new()),
+            FieldRef::Native { name, .. } => (term::field(term::NATIVE, name), Form::of_native(name), term::written(name)),
         };
         let is_of = |both: &&Shared| match field {
             FieldRef::Fact(fact) => both.facts.contains(fact),
             FieldRef::Native { .. } => both.native == written,
         };
-        let others = self.shared.iter().filter(is_of).map(|both| TermRange { prefix: Cow::Borrowed(both.prefix.as_str()), form: TermForm::Whole });
+        let others = self.shared.iter().filter(is_of).map(|both| TermRange { prefix: Cow::Borrowed(both.prefix.as_str()), form: Form::Whole });
         std::iter::once(TermRange { prefix: Cow::Owned(own), form }).chain(others).collect()
     }
 }

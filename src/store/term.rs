@@ -32,19 +32,16 @@ const AFTER_SEPARATOR: char = '\u{20}';
 pub(super) const CUT: char = '\u{1b}';
 /// Ends a value of which the digits of the query string were taken out.
 const SKETCH: char = '\u{1a}';
-/// Not in any name or value as it is written here: nothing else could be told from the ends of terms.
-const NUL: char = '\0';
 /// The term of an event that has more terms than the limit.
 pub(super) const OVERFULL: &str = "!overfull";
 /// Value of a field whose values are not indexed: it only says that there is one.
-pub(super) const UNLISTED: &str = "\u{1b}";
+const UNLISTED: &str = "\u{1b}";
 /// Longer values are cut, in bytes.
 const VALUE_BYTES_MAX: usize = 256;
 /// What is kept of a value that is cut, in bytes.
 const VALUE_KEPT_BYTES: usize = 240;
 /// Longer names are replaced by their hash, in bytes.
 const NAME_BYTES_MAX: usize = 1024;
-
 /// Bytes of a hash that is the whole of what a term says of a cut value, in hex digits.
 const HASH_DIGITS: usize = 32;
 /// What may stand before an identifier that is hashed, in bytes.
@@ -64,7 +61,7 @@ pub(super) fn fold(text: &str) -> Cow<'_, str> {
 }
 
 fn write_name(name: &str, to: &mut String) {
-    if name.len() > NAME_BYTES_MAX || name.contains([SEPARATOR, CUT, NUL, ALSO]) {
+    if name.len() > NAME_BYTES_MAX || name.contains([SEPARATOR, CUT, ALSO]) {
         to.push(CUT);
         to.push_str(&blake3::hash(name.as_bytes()).to_hex());
     } else {
@@ -143,12 +140,12 @@ pub(super) fn write_value(value: &str, to: &mut String) {
 
 /// Appends a value in lower case, as a term has it.
 fn write_folded(folded: &str, to: &mut String) {
-    if folded.len() <= VALUE_BYTES_MAX && !folded.contains([NUL, CUT, SKETCH]) {
+    if folded.len() <= VALUE_BYTES_MAX && !folded.contains([CUT, SKETCH]) {
         to.push_str(folded);
         return;
     }
     let mut kept = 0;
-    for c in folded.chars().take_while(|c| ![NUL, CUT, SKETCH].contains(c)) {
+    for c in folded.chars().take_while(|c| ![CUT, SKETCH].contains(c)) {
         if kept + c.len_utf8() > VALUE_KEPT_BYTES {
             break;
         }
@@ -159,8 +156,62 @@ fn write_folded(folded: &str, to: &mut String) {
     to.push_str(blake3::hash(folded.as_bytes()).to_hex().get(..HASH_DIGITS).unwrap_or_default());
 }
 
-/// Appends the value of a term, lean where that is due.
-pub(super) fn write_lean(value: &str, is_uri: bool, to: &mut String) {
+/// How the values of a field become terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Whole,
+    /// Some terms stand for many values.
+    Lean,
+    /// Lean, and query strings are without their numbers.
+    Uri,
+    /// All that there is to tell is that the field has a value.
+    Unlisted,
+}
+
+impl Form {
+    /// Of a fact: lean where nearly every event has another value.
+    pub(super) fn of_fact(fact: Field) -> Self {
+        if matches!(fact, Field::K8sAuditId | Field::ActorCredentialId) { Self::Lean } else { Self::Whole }
+    }
+
+    /// Of a native field.
+    pub(super) fn of_native(path: &str) -> Self {
+        if is_unlisted(path) {
+            Self::Unlisted
+        } else if path.strip_suffix("requestURI").is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) {
+            Self::Uri
+        } else {
+            Self::Lean
+        }
+    }
+
+    /// Appends the value of a term.
+    pub(super) fn write(self, value: &str, to: &mut String) {
+        match self {
+            Self::Whole => write_value(value, to),
+            Self::Lean => write_lean(value, false, to),
+            Self::Uri => write_lean(value, true, to),
+            Self::Unlisted => to.push_str(UNLISTED),
+        }
+    }
+
+    /// Whether the term of a value stands for others as well.
+    pub(super) fn is_shared(self, value: &str) -> bool {
+        let mut term = String::new();
+        self.write(value, &mut term);
+        is_shared(&term)
+    }
+}
+
+/// The terms of a field of the index.
+#[derive(Debug, Clone)]
+pub(super) struct TermRange<'a> {
+    /// What they begin with.
+    pub(super) prefix: Cow<'a, str>,
+    pub(super) form: Form,
+}
+
+fn write_lean(value: &str, is_uri: bool, to: &mut String) {
     let folded = fold(value);
     match lean(&folded) {
         Some(Lean::Time(minute)) => {
@@ -202,7 +253,7 @@ fn lean(folded: &str) -> Option<Lean<'_>> {
         return None;
     };
     let head = folded.get(..bytes.len() - len)?;
-    let is_plain = head.len() <= LEAN_HEAD_MAX && !head.contains([NUL, CUT, SKETCH]);
+    let is_plain = head.len() <= LEAN_HEAD_MAX && !head.contains([CUT, SKETCH]);
     is_plain.then_some(Lean::Id(head))
 }
 
@@ -224,7 +275,7 @@ fn write_uri(folded: &str, to: &mut String) {
     let Some((path, query)) = folded.split_once('?').filter(|(_, query)| query.bytes().any(|b| b.is_ascii_digit())) else {
         return write_folded(folded, to);
     };
-    if folded.len() > VALUE_BYTES_MAX || folded.contains([NUL, CUT, SKETCH]) {
+    if folded.len() > VALUE_BYTES_MAX || folded.contains([CUT, SKETCH]) {
         return write_folded(folded, to);
     }
     to.push_str(path);
@@ -275,14 +326,11 @@ pub(super) fn is_shared(value: &str) -> bool {
     value.ends_with(SKETCH) || value.split_once(CUT).is_some_and(|(_, hash)| hash.len() != HASH_DIGITS)
 }
 
-/// Whether the values of a fact are lean: those of which nearly every event has another.
-pub(super) fn is_lean_fact(fact: Field) -> bool {
-    matches!(fact, Field::K8sAuditId | Field::ActorCredentialId)
-}
-
-/// Whether the values of a native field are requests with query strings.
-pub(super) fn is_uri(path: &str) -> bool {
-    path.strip_suffix("requestURI").is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+/// What is known of the values that share a term: all of them begin like this, and then have only digits and marks of times and
+/// identifiers. Nothing, if they may be anything.
+pub(super) fn head_of_shared(value: &str) -> Option<&str> {
+    let (head, hash) = value.split_once(CUT)?;
+    (value != UNLISTED && hash.len() != HASH_DIGITS).then_some(head)
 }
 
 /// Last keys whose values are unique, that nobody searches by value, and whose form does not tell it. Such a value is found by checking the
@@ -290,7 +338,7 @@ pub(super) fn is_uri(path: &str) -> bool {
 const UNLISTED_KEYS: &[&str] = &["resourceVersion", "managedFields", "pod-template-hash", "evt.time", "evt.time.iso8601"];
 
 /// Whether the values of this native field stay out of the dictionary.
-pub(super) fn is_unlisted(path: &str) -> bool {
+fn is_unlisted(path: &str) -> bool {
     let is_key = |key: &&str| path.strip_suffix(*key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '/']));
     UNLISTED_KEYS.iter().any(is_key) || path.contains("managedFields.")
 }
@@ -311,7 +359,7 @@ mod tests {
         check(&"a".repeat(256), 256, false);
         check(&"a".repeat(257), 240 + 33, true);
         check(&"é".repeat(200), 240 + 33, true);
-        check("a\0b", 1 + 33, true);
+        check("a\0b", 3, false);
         check("a\u{1b}b", 1 + 33, true);
     }
 

@@ -1,6 +1,6 @@
 //! Groups: histograms and top values, nested; and the names of fields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use tantivy::postings::TermInfo;
@@ -19,8 +19,6 @@ use super::{Budget, SearchError, SearchRequest, Searcher, Total};
 
 /// Groups in an answer, and groups of values that are kept while counting.
 const GROUPS_MAX: usize = 10_000;
-/// Values of one field that are counted in one segment.
-const VALUES_MAX: usize = 200_000;
 /// Levels of nesting.
 const LEVELS_MAX: usize = 4;
 /// Names of fields in an answer.
@@ -68,6 +66,9 @@ enum Key {
     Time(i64),
     Value(String),
 }
+
+/// Values of a field, each with its places in the index of a segment.
+type Values = BTreeMap<String, Vec<TermInfo>>;
 
 struct Count<'a, 'b> {
     planner: Planner<'a>,
@@ -118,46 +119,40 @@ impl Count<'_, '_> {
     }
 
     fn by_value(&mut self, docs: &Bits, field: &FieldRef, rest: &[Bucket], to: &mut Tally) -> io::Result<()> {
-        let (values, shared) = self.values_of(field)?;
-        let mut found: Vec<(String, Bits)> = Vec::new();
-        let mut kept = 0;
-        for (value, infos) in values {
-            let (count, first, subset) = self.count_of(docs, &infos, !rest.is_empty())?;
+        let (values, shared) = self.values_of(docs, field)?;
+        let mut found: Vec<(&str, Bits)> = Vec::new();
+        for (value, infos) in &values {
+            let (count, first, subset) = self.count_of(docs, infos, !rest.is_empty())?;
             let Some(first) = first else { continue };
             let (part, loc) = (self.part, Loc(self.segment.loc.get_val(first)));
             let Some(tally) = self.slot(to, Key::Value(value.clone())) else { break };
             tally.count += count;
             tally.sample = tally.sample.or(Some((part, loc)));
-            found.extend(subset.map(|subset| (value, subset)));
-            kept += 1;
-            if kept >= GROUPS_MAX {
-                self.is_cut = true;
-                break;
-            }
+            found.extend(subset.map(|subset| (value.as_str(), subset)));
         }
-        self.by_look(docs, field, shared, rest, to)?;
+        self.by_look(docs, field, shared, &values, rest, to)?;
         for (value, subset) in found {
-            if let Some(tally) = to.groups.get_mut(&Key::Value(value)) {
+            if let Some(tally) = to.groups.get_mut(&Key::Value(value.to_owned())) {
                 self.level(&subset, rest, tally)?;
             }
         }
         Ok(())
     }
 
-    /// The values of a field, each with its places in the index, and the events of which the terms do not tell the value.
-    fn values_of(&mut self, field: &FieldRef) -> io::Result<(BTreeMap<String, Vec<TermInfo>>, Bits)> {
-        let (mut values, mut shared) = (BTreeMap::<String, Vec<TermInfo>>::new(), Bits::none(self.segment.len));
+    /// The values that events of a set have, each with its places in the index, and the events of which the terms do not tell the value.
+    fn values_of(&mut self, docs: &Bits, field: &FieldRef) -> io::Result<(Values, Bits)> {
+        let (mut values, mut shared) = (Values::new(), Bits::none(self.segment.len));
         for range in self.segment.ranges_of(field) {
             self.planner.walk(&range.prefix, "", |value, info| {
                 if term::is_shared(value) {
                     self.planner.add(info, &mut shared)?;
-                } else {
+                } else if self.planner.has_any(info, |doc| docs.contains(doc))? {
                     values.entry(value.to_owned()).or_default().push(info.clone());
                 }
-                Ok(values.len() < VALUES_MAX)
+                Ok(values.len() < GROUPS_MAX)
             })?;
         }
-        self.is_cut |= values.len() >= VALUES_MAX;
+        self.is_cut |= values.len() >= GROUPS_MAX;
         Ok((values, shared))
     }
 
@@ -180,11 +175,10 @@ impl Count<'_, '_> {
         Ok((subset.count(), first, (is_set_wanted && first.is_some()).then_some(subset)))
     }
 
-    /// Counts the values that the terms do not tell, by looking at the events.
-    fn by_look(&mut self, docs: &Bits, field: &FieldRef, mut shared: Bits, rest: &[Bucket], to: &mut Tally) -> io::Result<()> {
+    /// Counts the values that the terms do not tell, by looking at the events; `known` are those that they do tell.
+    fn by_look(&mut self, docs: &Bits, field: &FieldRef, mut shared: Bits, known: &Values, rest: &[Bucket], to: &mut Tally) -> io::Result<()> {
         shared.and(docs);
-        let form = self.segment.ranges_of(field).first().map(|range| range.form);
-        let is_unlisted = matches!(field, FieldRef::Native { name, .. } if term::is_unlisted(name));
+        let forms: Vec<term::Form> = self.segment.ranges_of(field).iter().map(|range| range.form).collect();
         let places: Vec<u32> = shared.iter_from(0).take(self.looks.left + 1).collect();
         for doc in places {
             if self.looks.left == 0 || self.looks.budget.is_spent() || !rest.is_empty() {
@@ -194,15 +188,19 @@ impl Count<'_, '_> {
             self.looks.left -= 1;
             let loc = Loc(self.segment.loc.get_val(doc));
             let event = self.fetch.event(loc).map_err(io::Error::other)?;
-            let mut own = std::collections::BTreeSet::new();
+            let mut own = BTreeSet::new();
             event.each(field, |value| {
-                if is_unlisted || form.is_some_and(|form| form.is_shared(value.text)) {
+                if forms.iter().any(|form| form.is_shared(value.text)) {
                     let mut folded = String::new();
                     term::write_value(value.text, &mut folded);
                     own.insert(folded);
                 }
             });
             for value in own {
+                let mut told = known.get(&value).into_iter().flatten();
+                if told.try_fold(false, |is_told, info| Ok::<_, io::Error>(is_told || self.planner.has_any(info, |other| other == doc)?))? {
+                    continue;
+                }
                 let part = self.part;
                 let Some(tally) = self.slot(to, Key::Value(value)) else { return Ok(()) };
                 tally.count += 1;

@@ -1,6 +1,5 @@
 //! A query against the terms of one segment: which events meet it for sure, and which may and have to be looked at.
 
-use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
@@ -11,7 +10,7 @@ use crate::model::{EventId, Field, FieldRef, FieldType, Timestamp};
 use crate::query::{self, Bound, Query, ValueTest, Wild, WildPart};
 use crate::store::ids;
 use crate::store::segment::SegmentView;
-use crate::store::term;
+use crate::store::term::{self, Form, TermRange};
 
 use super::Budget;
 use super::bits::{Bits, Bounds};
@@ -24,44 +23,9 @@ const TERMS_PER_CHECK: usize = 4096;
 /// Deeper queries are not planned but checked event by event. The parser allows 32.
 const DEPTH_MAX: usize = 64;
 
-/// How values became the terms of a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum TermForm {
-    Whole,
-    /// Some terms stand for many values.
-    Lean,
-    /// Lean, and query strings are without their numbers.
-    Uri,
-}
-
-impl TermForm {
-    fn write(self, value: &str, to: &mut String) {
-        match self {
-            Self::Whole => term::write_value(value, to),
-            Self::Lean => term::write_lean(value, false, to),
-            Self::Uri => term::write_lean(value, true, to),
-        }
-    }
-
-    /// Whether the term of a value stands for others as well. Of a field whose values are not indexed, all do.
-    pub(super) fn is_shared(self, value: &str) -> bool {
-        let mut term = String::new();
-        self.write(value, &mut term);
-        term::is_shared(&term)
-    }
-}
-
-/// The terms of one field of the index.
-#[derive(Debug, Clone)]
-pub(in crate::store) struct TermRange<'a> {
-    /// What they begin with.
-    pub(in crate::store) prefix: Cow<'a, str>,
-    pub(in crate::store) form: TermForm,
-}
-
 /// The words of a message-like field.
 fn words_of(field: Field) -> TermRange<'static> {
-    TermRange { prefix: term::field(term::WORD, field.name()).into(), form: TermForm::Whole }
+    TermRange { prefix: term::field(term::WORD, field.name()).into(), form: Form::Whole }
 }
 
 /// Evaluates queries on one segment.
@@ -104,6 +68,18 @@ impl Planner<'_> {
             postings.advance();
         }
         Ok(())
+    }
+
+    /// Whether one of the events that have a term is such a one.
+    pub(super) fn has_any(&self, info: &TermInfo, is_such: impl Fn(u32) -> bool) -> io::Result<bool> {
+        let mut postings = self.segment.terms.read_block_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+        while postings.block_len() > 0 {
+            if postings.docs().iter().any(|doc| is_such(*doc)) {
+                return Ok(true);
+            }
+            postings.advance();
+        }
+        Ok(false)
     }
 
     /// Adds the events that have a term.
@@ -217,9 +193,9 @@ impl Planner<'_> {
                 _ => "",
             };
             // Numbers of a query string are not in the terms.
-            let start = if range.form == TermForm::Uri { start.split('?').next().unwrap_or_default() } else { start };
+            let start = if range.form == Form::Uri { start.split('?').next().unwrap_or_default() } else { start };
             let found = self.expand(range, start, |value| of_pattern(&wild.parts, value))?;
-            return if start.is_empty() || range.form == TermForm::Whole {
+            return if start.is_empty() || range.form == Form::Whole {
                 Ok(found)
             } else {
                 Ok(found.join(&self.shared(range, start, wild)?, Bits::or))
@@ -235,13 +211,7 @@ impl Planner<'_> {
         self.add_term(&key, &mut found)?;
         let none = Bits::none(self.segment.len);
         let is_sure = text != "null" && key.strip_prefix(range.prefix.as_ref()).is_some_and(|value| !term::is_cut(value));
-        let found = if is_sure { self.with_overfull(found, none)? } else { self.with_overfull(none, found)? };
-        if range.form == TermForm::Whole {
-            return Ok(found);
-        }
-        let mut unlisted = Bits::none(self.segment.len);
-        self.add_term(&format!("{}{}", range.prefix, term::UNLISTED), &mut unlisted)?;
-        Ok(found.join(&to_look(Bounds::exact(unlisted)), Bits::or))
+        if is_sure { self.with_overfull(found, none) } else { self.with_overfull(none, found) }
     }
 
     /// Terms that stand for several values, of which some may begin with this text while the terms themselves do not.

@@ -263,7 +263,7 @@ fn a_search_answers_what_a_scan_would() {
         log.flush_blocking(&upto(1)).unwrap();
     }
     let mut check = |searcher: &Searcher| {
-        for _ in 0..400 {
+        for _ in 0..150 {
             let query = random_query(&mut random, 0);
             let limit = [1000, 23][random.below(2)];
             assert_eq!(pages(searcher, &query, limit), scan(&events, &query), "{query:#?}");
@@ -390,6 +390,57 @@ fn groups_count_every_event_once_a_value() {
     }
     let names: HashSet<String> = log.searcher().fields(&Budget::default()).unwrap().0.into_iter().map(|field| field.name).collect();
     assert!(["k8s.verb", "o.a.b", "message"].iter().all(|name| names.contains(*name)), "{names:?}");
+}
+
+#[test]
+fn values_that_share_a_term_are_counted_from_the_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random(11);
+    let events: Vec<Event> = (0..300).map(|n| random_event(&mut random, n)).collect();
+    let log = open(dir.path(), &clock());
+    log.append_blocking(&events).unwrap();
+    log.flush_blocking(&upto(1)).unwrap();
+    let request = SearchRequest::new(field("verb", ValueTest::Wild(wild("*e*"))));
+    for name in ["uid", "at", "requestURI", "resourceVersion", "user", "actor.user.name", "o.a.b"] {
+        let by = FieldRef::parse(name).unwrap();
+        let mut expected = std::collections::BTreeMap::<String, u64>::new();
+        for event in events.iter().filter(|event| query::matches(&request.query, event)) {
+            let mut own = std::collections::BTreeSet::new();
+            event.each(&by, |value| {
+                own.insert(value.text.to_lowercase());
+            });
+            own.into_iter().for_each(|value| *expected.entry(value).or_default() += 1);
+        }
+        let (groups, _, partial) = log.searcher().aggregate(&request, &[Bucket::Field { field: by, size: 100 }]).unwrap();
+        let found = groups.into_iter().map(|group| (group.key.to_lowercase(), group.count)).collect();
+        assert_eq!((expected, false), (found, partial), "{name}");
+    }
+}
+
+#[test]
+fn a_name_parted_in_very_many_ways_is_not_remembered() {
+    // `a.a.a...` as one key, as two keys, ...: one field, and a path for each.
+    let parted = |ways: std::ops::Range<u32>| {
+        let object = |way: u32| {
+            let keys = (0..15).fold("\"a".to_owned(), |text, at| text + if way >> at & 1 == 1 { "\":{\"a" } else { ".a" });
+            format!("{{{keys}\":1{}}}", "}".repeat(way.count_ones() as usize))
+        };
+        event(&format!(r#"{{"t":1,"l":[{}]}}"#, ways.map(object).collect::<Vec<_>>().join(",")))
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), &clock());
+    let events: Vec<Event> = (0..32).map(|n| parted(n * 750..(n + 1) * 750)).collect();
+    let mut indexer = crate::store::index::Indexer::default();
+    for event in &events {
+        indexer.push(event, crate::store::raw::Loc(0));
+    }
+    assert!(indexer.known_paths() > 20_000, "{}", indexer.known_paths());
+    indexer.forget_if_many(true);
+    assert_eq!(indexer.known_paths(), 0);
+    log.append_blocking(&events).unwrap();
+    log.flush_blocking(&upto(1)).unwrap();
+    let name = format!("l.{}", vec!["a"; 16].join("."));
+    assert_eq!(log.searcher().count(&SearchRequest::new(field(&name, ValueTest::Exists))).unwrap().value, 32);
 }
 
 #[test]

@@ -20,12 +20,12 @@ pub(super) fn of_pattern(parts: &[WildPart], value: &str) -> Verdict {
     if let Some(sketch) = term::sketch_of(value) {
         return of_sketch(parts, &sketch);
     }
-    if let Some((head, _)) = value.split_once(term::CUT) {
-        // An identifier or a time has only such characters after its head.
-        let is_open = value == term::UNLISTED || !term::is_shared(value);
-        let may_have = |c: char| head.contains(c) || c.is_ascii_hexdigit() || ".tz+-:".contains(c);
-        let can_be = parts.iter().all(|part| if let WildPart::Text(text) = part { text.chars().all(may_have) } else { true });
-        return if is_open || can_be { Verdict::Look } else { Verdict::No };
+    if term::is_cut(value) {
+        let may_be = |head: &str| {
+            let may_have = |c: char| head.contains(c) || c.is_ascii_hexdigit() || ".tz+-:".contains(c);
+            parts.iter().all(|part| if let WildPart::Text(text) = part { text.chars().all(may_have) } else { true })
+        };
+        return if term::head_of_shared(value).is_none_or(may_be) { Verdict::Look } else { Verdict::No };
     }
     match is_match(parts, value) {
         false => Verdict::No,
