@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -10,7 +9,7 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use tokio::time::Instant;
 
 use super::context::{Context, Counts, list_of};
-use super::look::{self, Found};
+use super::look::{self, Found, Looks};
 use super::places::{Begin, Place, Verdict};
 use super::reader::Reader;
 use super::trouble::Trouble;
@@ -25,6 +24,10 @@ const DAMAGE_TRIES_MAX: u32 = 5;
 /// Damaged batches that are remembered at once. Past it the oldest offsets are forgotten, and heard of again if they still matter.
 const DAMAGES_MAX: usize = 64;
 
+/// Offsets of damage are believed so far after a position of ours. Where a checksum is wrong the client takes any bytes for the head of the next
+/// batch, and tells what it finds there: numbers of 64 bits, as chance has it.
+const DAMAGE_AHEAD_MAX: i64 = 1 << 40;
+
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,17 +40,17 @@ pub(super) struct Doubts {
     beyond: BTreeMap<Place, Instant>,
     /// How often a batch at an offset was heard to be damaged: nobody says in which partition.
     damaged: BTreeMap<i64, u32>,
-    looking: Option<Receiver<KafkaResult<Found>>>,
-    looked: Option<Instant>,
+    looks: Looks,
 }
 
 impl Doubts {
-    /// An error of the client that is about one partition; its text has the offset.
-    pub(super) fn hear(&mut self, code: Option<RDKafkaErrorCode>, said: &str) {
+    /// An error of the client that is about one partition; its text has the offset. Those that can not be, by where reading stands, are no word of damage.
+    pub(super) fn hear(&mut self, code: Option<RDKafkaErrorCode>, said: &str, stands: &[i64]) {
         match code {
             Some(RDKafkaErrorCode::AutoOffsetReset) => self.is_out_of_range = true,
             Some(code) if look::is_damage(code) => {
-                if let Some(offset) = offset_in(said) {
+                let can_be = |at: i64| stands.iter().any(|next| at >= 0 && holds_up(*next, at) && at - next <= DAMAGE_AHEAD_MAX);
+                if let Some(offset) = offset_in(said).filter(|at| can_be(*at)) {
                     *self.damaged.entry(offset).or_default() += 1;
                 }
                 while self.damaged.len() > DAMAGES_MAX {
@@ -58,12 +61,22 @@ impl Doubts {
         }
     }
 
+    /// Damage is to be heard anew before it is looked at again. It is still known, should the client pass over it.
+    fn calm(&mut self) {
+        self.damaged.values_mut().for_each(|tries| *tries = 0);
+    }
+
     /// Takes out what was heard of damage in these offsets.
     fn take_damage(&mut self, from: i64, to: i64) -> bool {
         let count = self.damaged.len();
         self.damaged.retain(|offset, _| !(from..to).contains(offset));
         self.damaged.len() < count
     }
+}
+
+/// Whether a batch that begins at an offset can be in the way of a position: it is ahead, or the position is within it.
+fn holds_up(next: i64, at: i64) -> bool {
+    at >= next - look::BATCH_OFFSETS_MAX
 }
 
 /// The offset that a text of the client names: `MessageSet at offset 7 ...`, `... of message at 7 of ...`.
@@ -109,22 +122,17 @@ impl Reader {
 
     /// Looks into what is in doubt. Whether partitions were assigned anew.
     pub(super) fn settle(&mut self, consumer: &BaseConsumer<Context>) -> bool {
-        let Some(looking) = &self.doubts.looking else {
+        if !self.doubts.looks.is_under_way() {
             self.look();
             return false;
-        };
-        let found = match looking.try_recv() {
-            Ok(found) => found,
-            Err(TryRecvError::Empty) => return false,
-            Err(TryRecvError::Disconnected) => Ok(Found::NoDamage),
-        };
-        self.doubts.looking = None;
-        self.doubts.looked = Some(Instant::now());
+        }
+        let Some(found) = self.doubts.looks.end() else { return false };
         let is_changed = match found {
             Ok(Found::Ends(ends)) => self.judge(&ends),
             Ok(Found::Damage { place, from, to }) => {
-                self.doubts.damaged.clear();
                 let stands = self.shared.places().next(&place).unwrap_or(from);
+                self.doubts.take_damage(from - look::BATCH_OFFSETS_MAX, to);
+                self.doubts.calm();
                 let is_there = stands <= from && self.shared.places().assigned().contains(&place);
                 if is_there {
                     Counts::add(&self.shared.counts.skipped_batches, 1);
@@ -134,7 +142,7 @@ impl Reader {
                 is_there
             }
             Ok(Found::NoDamage) => {
-                self.doubts.damaged.clear();
+                self.doubts.calm();
                 false
             }
             Err(error) => {
@@ -153,11 +161,10 @@ impl Reader {
 
     /// Begins a look, if there is a doubt and it is time.
     fn look(&mut self) {
-        if self.doubts.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+        if self.doubts.looks.rested().is_some_and(|rested| rested < LOOK_EVERY) {
             return;
         }
         let begins = self.shared.places().begins();
-        let settings = Arc::clone(&self.settings);
         // Damage first: where a checksum is wrong the client goes astray, and is out of range time and again.
         let tried = self.doubts.damaged.iter().find(|(_, tries)| **tries >= DAMAGE_TRIES_MAX).map(|(at, _)| *at);
         if let Some(at) = tried {
@@ -166,23 +173,21 @@ impl Reader {
                 Begin::At(next) => Some((place.clone(), *next)),
                 _ => Some((place.clone(), ends.get(place)?.oldest?)),
             };
-            let suspects: Vec<(Place, i64)> = begins.iter().filter_map(stand).filter(|(_, next)| *next <= at).collect();
-            self.start(move || look::damage(&settings, &suspects));
+            let mut suspects: Vec<(Place, i64)> = begins.iter().filter_map(stand).filter(|(_, next)| holds_up(*next, at)).collect();
+            suspects.sort_by_key(|(_, next)| next.abs_diff(at));
+            self.start(move |consumer| look::damage(consumer, &suspects));
             return;
         }
         let is_asked = |begin: &Begin| self.doubts.is_out_of_range || *begin == Begin::Ask;
         let asked: Vec<Place> = begins.iter().filter(|(_, begin)| is_asked(begin)).map(|(place, _)| place.clone()).collect();
         if !asked.is_empty() {
-            self.start(move || look::ends(&settings, &asked));
+            self.start(move |consumer| look::ends(consumer, &asked));
         }
     }
 
-    fn start(&mut self, look: impl FnOnce() -> KafkaResult<Found> + Send + 'static) {
-        let (to, found) = sync_channel(1);
-        let started = std::thread::Builder::new().name("kafka-look".to_owned()).spawn(move || drop(to.send(look())));
-        match started {
-            Ok(_) => self.doubts.looking = Some(found),
-            Err(error) => tracing::warn!(source = %self.shared.source, %error, "cannot start a thread to look at logs"),
+    fn start(&mut self, look: impl FnOnce(&BaseConsumer) -> KafkaResult<Found> + Send + 'static) {
+        if let Err(error) = self.doubts.looks.start(Arc::clone(&self.settings), look) {
+            self.shared.trouble(Trouble::Other, &format!("cannot look at the logs: {error}"));
         }
     }
 
@@ -242,11 +247,36 @@ mod tests {
         }
     }
 
+    fn bad(doubts: &mut Doubts, offset: i64, stands: &[i64]) {
+        doubts.hear(Some(RDKafkaErrorCode::BadMessage), &format!("MessageSet at offset {offset} (4 bytes) failed CRC32C check"), stands);
+    }
+
     #[test]
     fn damage_that_was_passed_over_is_found_by_its_offset() {
         let mut doubts = Doubts::default();
-        doubts.hear(Some(RDKafkaErrorCode::BadMessage), "MessageSet at offset 12 (4 bytes) failed CRC32C check");
-        doubts.hear(Some(RDKafkaErrorCode::UnknownPartition), "at offset 13");
+        bad(&mut doubts, 12, &[0]);
+        doubts.hear(Some(RDKafkaErrorCode::UnknownPartition), "at offset 13", &[0]);
+        doubts.calm();
         assert!(!doubts.take_damage(0, 12) && !doubts.take_damage(13, 99) && doubts.take_damage(5, 13) && !doubts.take_damage(5, 13));
+    }
+
+    #[test]
+    fn what_the_client_reads_into_a_damaged_batch_is_no_offset() {
+        // Each with where reading stands: of the bytes after a wrong checksum any number can be made.
+        for (offset, stands, is_believed) in [
+            (100, vec![100], true),
+            (100, vec![150], true),
+            (100, vec![7, 99_000_000_000], true),
+            (-7, vec![100, 30_000_000], false),
+            (i64::MIN, vec![100], false),
+            (i64::MAX, vec![0], false),
+            (i64::MAX, vec![], false),
+            (100, vec![99_000_000_000], false),
+            (1 << 41, vec![5], false),
+        ] {
+            let mut doubts = Doubts::default();
+            bad(&mut doubts, offset, &stands);
+            assert_eq!(doubts.damaged.contains_key(&offset), is_believed, "{offset} {stands:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Looks at logs beside the reader, on a thread of its own: where they begin and end, and where a damaged batch ends.
 
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -18,8 +20,17 @@ const ASK: Duration = Duration::from_secs(5);
 /// How long to wait for the first message, or the error, at an offset.
 const WAIT: Duration = Duration::from_secs(10);
 
+/// How long one look may take, besides the question that is being asked when this is over.
+const LOOK_MAX: Duration = Duration::from_secs(60);
+
+/// A look that has not answered after so long never will.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(90);
+
+/// Clients of looks at once. One that has answered may still wait for a broker to let it go, and has been seen to do so for long.
+const CLIENTS_MAX: usize = 8;
+
 /// Offsets that a batch is taken to span at most. Past it, it is not skipped.
-const BATCH_OFFSETS_MAX: i64 = 1 << 24;
+pub(super) const BATCH_OFFSETS_MAX: i64 = 1 << 24;
 
 /// What there is at an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,24 +56,85 @@ pub(super) enum Found {
     NoDamage,
 }
 
+/// Looks, one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    /// What the one that is under way says, and since when.
+    under_way: Option<(Receiver<KafkaResult<Found>>, Instant)>,
+    /// Held by every client that is not gone yet.
+    clients: Arc<()>,
+    ended: Option<Instant>,
+}
+
+impl Looks {
+    /// How long ago the last one ended.
+    pub(super) fn rested(&self) -> Option<Duration> {
+        self.ended.map(|ended| ended.elapsed())
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Begins one, on a thread and with a client of its own. It answers before its client is let go, which can take long.
+    ///
+    /// # Errors
+    /// When there is no thread to be had, or too many clients are still there.
+    pub(super) fn start(
+        &mut self,
+        settings: Arc<KafkaSettings>,
+        look: impl FnOnce(&BaseConsumer) -> KafkaResult<Found> + Send + 'static,
+    ) -> std::io::Result<()> {
+        if Arc::strong_count(&self.clients) > CLIENTS_MAX {
+            return Err(std::io::Error::other(format!("{CLIENTS_MAX} earlier ones have not ended")));
+        }
+        let (to, found) = sync_channel(1);
+        let client = Arc::clone(&self.clients);
+        let run = move || {
+            match client::looker(&settings).create::<BaseConsumer>() {
+                Ok(consumer) => drop(to.send(look(&consumer))),
+                Err(error) => drop(to.send(Err(error))),
+            }
+            drop(client);
+        };
+        std::thread::Builder::new().name("kafka-look".to_owned()).spawn(run)?;
+        self.under_way = Some((found, Instant::now()));
+        Ok(())
+    }
+
+    /// What was found out, if one has ended. One that does not end is given up, and has found nothing.
+    pub(super) fn end(&mut self) -> Option<KafkaResult<Found>> {
+        let (looking, since) = self.under_way.as_ref()?;
+        let found = match looking.try_recv() {
+            Ok(found) => found,
+            Err(TryRecvError::Empty) if since.elapsed() < GIVEN_UP_AFTER => return None,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Ok(Found::NoDamage),
+        };
+        self.under_way = None;
+        self.ended = Some(Instant::now());
+        Some(found)
+    }
+}
+
 /// Asks where logs begin and end.
-pub(super) fn ends(settings: &KafkaSettings, places: &[Place]) -> KafkaResult<Found> {
-    let consumer: BaseConsumer = client::looker(settings).create()?;
+pub(super) fn ends(consumer: &BaseConsumer, places: &[Place]) -> KafkaResult<Found> {
+    let until = Instant::now() + LOOK_MAX;
     let ask = |place: &Place| {
         let (oldest, end) = consumer.fetch_watermarks(&place.topic, place.number, ASK).ok()?;
         Some((place.clone(), oldest, end))
     };
-    Ok(Found::Ends(places.iter().filter_map(ask).collect()))
+    Ok(Found::Ends(places.iter().take_while(|_| Instant::now() < until).filter_map(ask).collect()))
 }
 
 /// Finds the partition that is held up by a batch that can not be read, among those that stand at or before the offset that was told.
-pub(super) fn damage(settings: &KafkaSettings, suspects: &[(Place, i64)]) -> KafkaResult<Found> {
-    let consumer: BaseConsumer = client::looker(settings).create()?;
+pub(super) fn damage(consumer: &BaseConsumer, suspects: &[(Place, i64)]) -> KafkaResult<Found> {
+    let until = Instant::now() + LOOK_MAX;
+    let see = |place: &Place, offset| if Instant::now() < until { see(consumer, place, offset) } else { Ok(Seen::Nothing) };
     for (place, from) in suspects {
-        if see(&consumer, place, *from)? != Seen::Bad {
+        if see(place, *from)? != Seen::Bad {
             continue;
         }
-        if let Some(to) = after(|offset| see(&consumer, place, offset), *from)? {
+        if let Some(to) = after(|offset| see(place, offset), *from)? {
             return Ok(Found::Damage { place: place.clone(), from: *from, to });
         }
     }
@@ -161,5 +233,39 @@ mod tests {
         check(0, 7, 8, true, 9);
         assert_eq!(after(|_| Ok(Seen::Bad), 0), Ok(None));
         assert_eq!(after(|_| Ok(Seen::Nothing), 0), Ok(None));
+    }
+
+    #[test]
+    fn an_answer_does_not_wait_for_its_client_to_be_let_go_and_clients_are_bounded() {
+        let settings = Arc::new(KafkaSettings::new("s".into(), &["127.0.0.1:1".to_owned()], &["t".to_owned()]));
+        let mut looks = Looks::default();
+        let start = |looks: &mut Looks, hold: Receiver<()>| {
+            looks.start(Arc::clone(&settings), move |_| {
+                let _ = hold.recv();
+                Ok(Found::NoDamage)
+            })
+        };
+        let end = |looks: &mut Looks| {
+            while looks.end().is_none() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        let (mut holders, patience) = (Vec::new(), Instant::now() + Duration::from_secs(60));
+        for _ in 0..CLIENTS_MAX {
+            let (holder, hold) = sync_channel(1);
+            holders.push(holder);
+            start(&mut looks, hold).unwrap();
+            assert!(looks.end().is_none() && looks.is_under_way());
+            // As if it had been given up.
+            looks.under_way = None;
+        }
+        assert!(start(&mut looks, sync_channel(1).1).unwrap_err().to_string().contains("earlier ones"));
+        holders.clear();
+        while start(&mut looks, sync_channel(1).1).is_err() {
+            assert!(Instant::now() < patience, "clients are let go");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        end(&mut looks);
+        assert!(!looks.is_under_way() && looks.rested().is_some());
     }
 }

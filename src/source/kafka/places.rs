@@ -136,6 +136,11 @@ impl Places {
         self.spots.get(place).and_then(|spot| spot.next)
     }
 
+    /// Where reading of our partitions stands, 0 where nothing was read.
+    pub(super) fn stands(&self) -> Vec<i64> {
+        self.assigned.iter().map(|place| self.next(place).unwrap_or_default()).collect()
+    }
+
     /// Everything below is handed over, or is known not to be there.
     pub(super) fn reach(&mut self, place: &Place, next: i64) {
         self.spots.entry(place.clone()).or_default().next = Some(next);

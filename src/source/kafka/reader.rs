@@ -159,7 +159,9 @@ impl Reader {
                 }
                 Some(Err(error)) => {
                     let said = self.shared.said();
-                    self.doubts.hear(error.rdkafka_error_code(), &said);
+                    tracing::debug!(source = %self.shared.source, %error, said, "the client reports an error");
+                    let stands = self.shared.places().stands();
+                    self.doubts.hear(error.rdkafka_error_code(), &said, &stands);
                 }
                 None => {
                     // Nothing waits: what there is goes, and then there is time.
