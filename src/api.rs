@@ -2,12 +2,14 @@
 
 mod admin;
 mod alerts;
+mod around;
 mod ask;
 mod auth;
 mod body;
 pub mod clients;
 mod error;
 mod events;
+mod export;
 mod format;
 mod health;
 mod ingest;

@@ -28,4 +28,4 @@ pub use event_log::{AppendCounts, EventLog, LogSettings};
 pub use journal::JournalPieces;
 pub use manifest::{Manifest, Stats};
 pub use record::{Restore, StoredRecord};
-pub use search::{Bucket, Budget, FieldInfo, Group, Hit, SearchAnswer, SearchError, SearchRequest, Searcher, Total};
+pub use search::{Bucket, Budget, FieldInfo, Group, Grouped, Hit, SearchAnswer, SearchError, SearchRequest, Searcher, Step, Total};

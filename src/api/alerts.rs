@@ -154,5 +154,5 @@ pub(super) async fn events(
     let mut events: Vec<_> = hits.into_iter().flatten().collect();
     events.sort_by_key(|hit| (hit.time, hit.id));
     let total = Total { value: events.len() as u64, exact: true };
-    Ok(page(&SearchAnswer { events, total, next_cursor: None, partial: false }, format, 0))
+    Ok(page(&SearchAnswer { events, total, next_cursor: None, partial: false, steps: Vec::new(), skipped: 0 }, format, None, 0))
 }

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::ask::{Id, limit};
 use super::auth::Caller;
@@ -17,7 +18,7 @@ use crate::store::search::LIMIT_MAX;
 use crate::store::{Bucket, Budget, Hit, SearchAnswer, SearchError, SearchRequest, Searcher, Total};
 
 /// Events on a page, unless asked otherwise.
-const LIMIT_DEFAULT: usize = 100;
+pub(super) const LIMIT_DEFAULT: usize = 100;
 /// Values of one field in an aggregation, unless asked otherwise, and at most.
 const TOP_SIZE_DEFAULT: usize = 10;
 const TOP_SIZE_MAX: usize = 1_000;
@@ -33,6 +34,8 @@ pub(super) struct Search {
     limit: Option<i64>,
     cursor: Option<String>,
     format: Option<Format>,
+    #[serde(default)]
+    explain: bool,
 }
 
 impl Search {
@@ -79,6 +82,11 @@ pub(super) fn json_text(text: String) -> Response {
     answer
 }
 
+/// How an answer came about: the query as it was understood, and what was done in each part.
+fn explanation(query: &query::Query, answer: &SearchAnswer) -> Value {
+    json!({"query": query.to_string(), "parts": answer.steps, "parts_skipped": answer.skipped})
+}
+
 fn write_events<'e>(events: impl Iterator<Item = &'e Event>, format: Format, to: &mut String) {
     to.push_str("{\"events\":[");
     for (at, event) in events.enumerate() {
@@ -91,31 +99,40 @@ fn write_events<'e>(events: impl Iterator<Item = &'e Event>, format: Format, to:
 }
 
 /// A page as the contract has it.
-pub(super) fn page(answer: &SearchAnswer, format: Format, took_ms: u128) -> Response {
+pub(super) fn page(answer: &SearchAnswer, format: Format, explain: Option<&Value>, took_ms: u128) -> Response {
     let mut text = String::new();
     write_events(answer.events.iter().map(|hit: &Hit| &hit.event), format, &mut text);
     let cursor = serde_json::to_string(&answer.next_cursor).unwrap_or_default();
     let Total { value, exact } = answer.total;
     text.push_str(&format!(
-        ",\"total\":{{\"value\":{value},\"exact\":{exact}}},\"next_cursor\":{cursor},\"partial\":{},\"took_ms\":{took_ms}}}",
+        ",\"total\":{{\"value\":{value},\"exact\":{exact}}},\"next_cursor\":{cursor},\"partial\":{},\"took_ms\":{took_ms}",
         answer.partial
     ));
+    if let Some(explain) = explain {
+        text.push_str(&format!(",\"explain\":{explain}"));
+    }
+    text.push('}');
     json_text(text)
 }
 
 async fn search(api: &Api, caller: &Caller, asked: Search) -> Result<Response, Problem> {
+    let (format, is_explained) = (asked.format.unwrap_or_default(), asked.explain);
+    find(api, caller, asked.request()?, format, is_explained).await
+}
+
+/// One page of a request.
+pub(super) async fn find(api: &Api, caller: &Caller, request: SearchRequest, format: Format, is_explained: bool) -> Result<Response, Problem> {
     let started = tokio::time::Instant::now();
-    let format = asked.format.unwrap_or_default();
-    let request = asked.request()?;
+    let (query, is_count) = (is_explained.then(|| request.query.clone()), request.limit == 0);
     let answer = off_runtime(api, caller, move |searcher, budget| {
-        let request = SearchRequest { budget, ..request };
-        if request.limit > 0 {
-            return searcher.search(&request);
-        }
-        let total = searcher.count(&request)?;
-        Ok(SearchAnswer { events: Vec::new(), total, next_cursor: None, partial: !total.exact })
+        let mut answer = searcher.search(&SearchRequest { budget, ..request })?;
+        // Of a count alone nothing else could say that it is not sure.
+        answer.partial |= is_count && !answer.total.exact;
+        Ok(answer)
     });
-    Ok(page(&answer.await?, format, started.elapsed().as_millis()))
+    let answer = answer.await?;
+    let explain = query.map(|query| explanation(&query, &answer));
+    Ok(page(&answer, format, explain.as_ref(), started.elapsed().as_millis()))
 }
 
 /// By parameters of the URL.
@@ -139,6 +156,13 @@ pub(super) async fn search_by_body(
     search(&api, &caller, asked).await
 }
 
+/// The event of an id.
+pub(super) async fn event(api: &Api, caller: &Caller, id: &str) -> Result<Hit, Problem> {
+    let id: EventId = id.parse().map_err(|error: crate::model::BadId| Problem::bad_request("bad_id", error.to_string()))?;
+    let hit = off_runtime(api, caller, move |searcher, _| searcher.get(&id)).await?;
+    hit.ok_or_else(|| Problem::not_found(format!("there is no event {id}")))
+}
+
 /// One event by its id.
 pub(super) async fn one(
     State(api): State<Api>,
@@ -147,9 +171,7 @@ pub(super) async fn one(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let format = asked?.0.format;
-    let id: EventId = id.parse().map_err(|error: crate::model::BadId| Problem::bad_request("bad_id", error.to_string()))?;
-    let hit = off_runtime(&api, &caller, move |searcher, _| searcher.get(&id)).await?;
-    let hit = hit.ok_or_else(|| Problem::not_found(format!("there is no event {id}")))?;
+    let hit = event(&api, &caller, &id).await?;
     let mut text = String::new();
     format.write_event(&hit.event, &mut text);
     Ok(json_text(text))
@@ -162,6 +184,7 @@ struct By {
     time: Option<String>,
     field: Option<String>,
     size: Option<i64>,
+    stats: Option<String>,
 }
 
 /// What an aggregation asks.
@@ -175,26 +198,33 @@ pub(super) struct Aggregate {
     by: Vec<By>,
 }
 
+/// A length of time: `30s`, `5m`, `1h`, `1d`.
+pub(super) fn step(text: &str) -> Result<Duration, Problem> {
+    let bad = || Problem::bad_request("bad_step", format!("`{}` is no step of time: 30s, 5m, 1h and 1d are", text.escape_debug()));
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(bad()),
+    };
+    let number: i64 = number.parse().ok().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(bad)?;
+    Ok(Duration::seconds(number * seconds))
+}
+
 fn bucket(by: &By) -> Result<Bucket, Problem> {
-    match (&by.time, &by.field) {
-        (Some(step), None) => {
-            let bad = || Problem::bad_request("bad_step", format!("`{}` is no step of time: 30s, 5m, 1h and 1d are", step.escape_debug()));
-            let (number, unit) = step.split_at_checked(step.len().saturating_sub(1)).ok_or_else(bad)?;
-            let seconds = match unit {
-                "s" => 1,
-                "m" => 60,
-                "h" => 3_600,
-                "d" => 86_400,
-                _ => return Err(bad()),
-            };
-            let number: i64 = number.parse().ok().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(bad)?;
-            Ok(Bucket::Time(Duration::seconds(number * seconds)))
+    let field = |name: &str| FieldRef::parse(name).map_err(|why| Problem::bad_request("bad_field", why));
+    match (&by.time, &by.field, &by.stats, by.size) {
+        (Some(text), None, None, None) => Ok(Bucket::Time(step(text)?)),
+        (None, Some(name), None, size) => {
+            Ok(Bucket::Field { field: field(name)?, size: limit("size", size, TOP_SIZE_DEFAULT, &(1..=TOP_SIZE_MAX))? })
         }
-        (None, Some(field)) => {
-            let field = FieldRef::parse(field).map_err(|why| Problem::bad_request("bad_field", why))?;
-            Ok(Bucket::Field { field, size: limit("size", by.size, TOP_SIZE_DEFAULT, &(1..=TOP_SIZE_MAX))? })
+        (None, None, Some(name), None) => Ok(Bucket::Stats { field: field(name)? }),
+        _ => {
+            let why = "each level is `{\"time\": \"1h\"}`, `{\"field\": …, \"size\": 10}` or `{\"stats\": …}`";
+            Err(Problem::bad_request("bad_aggregation", why))
         }
-        _ => Err(Problem::bad_request("bad_aggregation", "each level is `{\"time\": \"1h\"}` or `{\"field\": …, \"size\": 10}`")),
     }
 }
 
@@ -206,14 +236,13 @@ pub(super) async fn aggregate(
 ) -> Result<Response, Problem> {
     let asked = asked?.0;
     let by = asked.by.iter().map(bucket).collect::<Result<Vec<_>, _>>()?;
-    let request = Search { query: asked.query, from: asked.from, to: asked.to, limit: None, cursor: None, format: None }.request()?;
-    let (buckets, total, partial) =
-        off_runtime(&api, &caller, move |searcher, budget| searcher.aggregate(&SearchRequest { budget, ..request }, &by)).await?;
-    Ok(Json(serde_json::json!({"buckets": buckets, "total": total, "partial": partial})).into_response())
+    let request = Search { query: asked.query, from: asked.from, to: asked.to, limit: None, cursor: None, format: None, explain: false }.request()?;
+    let grouped = off_runtime(&api, &caller, move |searcher, budget| searcher.aggregate(&SearchRequest { budget, ..request }, &by)).await?;
+    Ok(Json(grouped).into_response())
 }
 
 /// Names of fields.
 pub(super) async fn fields(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Result<Response, Problem> {
     let (fields, partial) = off_runtime(&api, &caller, |searcher, budget| searcher.fields(&budget)).await?;
-    Ok(Json(serde_json::json!({"fields": fields, "partial": partial})).into_response())
+    Ok(Json(json!({"fields": fields, "partial": partial})).into_response())
 }

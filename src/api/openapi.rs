@@ -77,10 +77,11 @@ fn schemas() -> Value {
         "SearchAnswer": {"type": "object", "properties": {
             "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
             "total": {"type": "object", "properties": {"value": {"type": "integer"}, "exact": {"type": "boolean"}}},
-            "next_cursor": {"type": ["string", "null"]}, "partial": {"type": "boolean"}, "took_ms": {"type": "integer"}}},
+            "next_cursor": {"type": ["string", "null"]}, "partial": {"type": "boolean"}, "took_ms": {"type": "integer"}, "explain": {"type": "object"}}},
+        "Events": {"type": "string", "description": "An event a line, or a row."},
         "Event": {"type": "object", "description": "Normalised fields by their names, `provenance`, and the record as `raw`; with `format=ocsf` an OCSF event."},
-        "AggregateRequest": {"type": "object", "required": ["by"], "properties": {"query": text, "from": time, "to": time, "by": {"type": "array", "items": {"type": "object", "properties": {"time": text, "field": text, "size": {"type": "integer"}}}}}},
-        "AggregateAnswer": {"type": "object", "properties": {"buckets": {"type": "array", "items": {"type": "object"}}, "total": {"type": "object"}, "partial": {"type": "boolean"}}},
+        "AggregateRequest": {"type": "object", "required": ["by"], "properties": {"query": text, "from": time, "to": time, "by": {"type": "array", "items": {"type": "object", "properties": {"time": text, "field": text, "size": {"type": "integer"}, "stats": text}}}}},
+        "AggregateAnswer": {"type": "object", "properties": {"buckets": {"type": "array", "items": {"type": "object"}}, "stats": {"type": "object"}, "total": {"type": "object"}, "partial": {"type": "boolean"}}},
         "AlertList": {"type": "object", "properties": {"alerts": {"type": "array", "items": {"$ref": "#/components/schemas/Alert"}}, "next_cursor": {"type": ["string", "null"]}}},
         "Alert": {"type": "object", "description": "With `format=ocsf` an OCSF Detection Finding instead.", "properties": {
             "id": text, "title": text, "cluster": text, "status": status, "count": {"type": "integer"}, "first_seen": time, "last_seen": time,

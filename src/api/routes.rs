@@ -4,7 +4,7 @@ use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 
 use super::receivers::Dialect;
-use super::{Api, admin, alerts, events, health, ingest, ledger, openapi};
+use super::{Api, admin, alerts, around, events, export, health, ingest, ledger, openapi};
 use crate::model::{Kind, Kinds};
 
 /// Who may call a route.
@@ -43,6 +43,22 @@ const SEARCH_PARAMETERS: &[(&str, &str)] = &[
     ("to", "Latest event time, RFC 3339, not included."),
     ("limit", "Events in the page: 100, from 0 (only the total) to 1,000."),
     ("cursor", "`next_cursor` of the page before."),
+    ("explain", "`true`: says besides what the query was taken to mean, and what was done in each part of the store."),
+    FORMAT,
+];
+const EXPORT_PARAMETERS: &[(&str, &str)] = &[
+    ("query", "In the query language; everything without it."),
+    ("from", "Earliest event time, RFC 3339."),
+    ("to", "Latest event time, RFC 3339, not included."),
+    ("format", "`ndjson`, `ocsf` (an OCSF event a line) or `csv`."),
+    ("fields", "Columns of `csv`, with commas; native names go too."),
+    ("limit", "Events at most; all without it."),
+];
+const AROUND_PARAMETERS: &[(&str, &str)] = &[
+    ("within", "How long before and after it: `5m`, at most `1d`."),
+    ("by", "`entity`: what has a user, pod, workload or address in common with it. `cluster`: all of its cluster."),
+    ("limit", "Events in the page: 100, from 1 to 1,000."),
+    ("cursor", "`next_cursor` of the page before."),
     FORMAT,
 ];
 
@@ -73,10 +89,25 @@ pub(super) const ROUTES: &[Route] = &[
         body: Some("SearchRequest"),
         ..route("POST", "/api/v1/events/search", Access::Admin, "Searches events, newest first.", "SearchAnswer")
     },
+    Route {
+        parameters: EXPORT_PARAMETERS,
+        answer: ("Events", "application/x-ndjson"),
+        ..route(
+            "GET",
+            "/api/v1/events/export",
+            Access::Admin,
+            "All events that match, newest first, as one stream; one that breaks off is not whole.",
+            "Events",
+        )
+    },
     Route { parameters: &[FORMAT], ..route("GET", "/api/v1/events/{id}", Access::Admin, "One event.", "Event") },
     Route {
+        parameters: AROUND_PARAMETERS,
+        ..route("GET", "/api/v1/events/{id}/around", Access::Admin, "What happened around an event, to the same entities.", "SearchAnswer")
+    },
+    Route {
         body: Some("AggregateRequest"),
-        ..route("POST", "/api/v1/events/aggregate", Access::Admin, "Histograms and top values, nested.", "AggregateAnswer")
+        ..route("POST", "/api/v1/events/aggregate", Access::Admin, "Histograms, top values, and what values are like, nested.", "AggregateAnswer")
     },
     route("GET", "/api/v1/fields", Access::Admin, "Names of fields, with kinds and top values.", "Object"),
     Route {
@@ -171,7 +202,9 @@ pub(super) fn others() -> Router<Api> {
     Router::new()
         .route("/", get(health::index))
         .route("/api/v1/events/search", get(events::search_by_url).post(events::search_by_body))
+        .route("/api/v1/events/export", get(export::export))
         .route("/api/v1/events/{id}", get(events::one))
+        .route("/api/v1/events/{id}/around", get(around::around))
         .route("/api/v1/events/aggregate", post(events::aggregate))
         .route("/api/v1/fields", get(events::fields))
         .route("/api/v1/alerts", get(alerts::list))

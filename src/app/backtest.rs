@@ -151,7 +151,7 @@ fn only(running: &RuleSet, tested: &RuleSet) -> RuleSet {
 
 /// Gives the events, the latest first. Returns whether there are more.
 fn replay(searcher: &Searcher, asked: &Asked, each: &mut dyn FnMut(&[Event])) -> Result<bool, SearchError> {
-    let mut request = SearchRequest { limit: LIMIT_MAX, from: asked.from, to: asked.to, ..SearchRequest::new(Query::All) };
+    let mut request = SearchRequest { limit: LIMIT_MAX, is_counted: false, from: asked.from, to: asked.to, ..SearchRequest::new(Query::All) };
     let mut left = asked.events_max.min(EVENTS_MAX);
     loop {
         if left == 0 || asked.budget.is_spent() {

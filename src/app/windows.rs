@@ -65,7 +65,7 @@ fn restore(engine: &mut Engine, mut pieces: JournalPieces) -> (Cold, Vec<u8>) {
 
 /// Gives the events since this time, the latest first, a page at a time. Returns how many.
 pub fn replay(searcher: &Searcher, from: Timestamp, each: &mut dyn FnMut(&[Event])) -> Result<usize, SearchError> {
-    let mut request = SearchRequest { limit: LIMIT_MAX, from: Some(from), ..SearchRequest::new(Query::All) };
+    let mut request = SearchRequest { limit: LIMIT_MAX, is_counted: false, from: Some(from), ..SearchRequest::new(Query::All) };
     let mut taken = 0;
     loop {
         request.budget = Budget::within(PAGE_MAX);

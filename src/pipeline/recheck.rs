@@ -159,7 +159,14 @@ fn answer(past: &Searcher, job: Job) -> Result<Vec<Finding>, String> {
     for width in WIDTHS {
         let mut retrial = Retrial::new(&case, recheck.clone(), &settings, width);
         let (from, to) = retrial.range();
-        let request = SearchRequest { from: Some(from), to: Some(to), limit: LIMIT_MAX, budget: budget.clone(), ..SearchRequest::new(query.clone()) };
+        let request = SearchRequest {
+            from: Some(from),
+            to: Some(to),
+            limit: LIMIT_MAX,
+            is_counted: false,
+            budget: budget.clone(),
+            ..SearchRequest::new(query.clone())
+        };
         each_page(past, request, &mut |events| retrial.take(events))?;
         let verdict = retrial.finish();
         found = verdict.findings;

@@ -8,11 +8,13 @@ mod bits;
 mod cursor;
 mod page;
 mod plan;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
-pub use aggregate::{Bucket, FieldInfo, Group};
+pub use aggregate::{Bucket, FieldInfo, Group, Grouped};
+pub use stats::{Numbers, Stats};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,13 +85,15 @@ pub struct SearchRequest {
     pub limit: usize,
     /// From an earlier answer to the same request.
     pub cursor: Option<String>,
+    /// Whether all that match are counted. Otherwise parts that can not add to the page are not asked, and the total is what was seen on the way.
+    pub is_counted: bool,
     pub budget: Budget,
 }
 
 impl SearchRequest {
     /// Everything that matches, over all time.
     pub fn new(query: Query) -> Self {
-        Self { query, from: None, to: None, limit: 100, cursor: None, budget: Budget::default() }
+        Self { query, from: None, to: None, limit: 100, cursor: None, is_counted: true, budget: Budget::default() }
     }
 
     fn low(&self) -> i64 {
@@ -126,6 +130,26 @@ pub struct SearchAnswer {
     pub next_cursor: Option<String>,
     /// The budget ended the search early: events may be missing.
     pub partial: bool,
+    /// What was done in each part that was asked, in that order.
+    pub steps: Vec<Step>,
+    /// Parts that were not asked: they hold nothing of the time, or nothing that gets into the page.
+    pub skipped: u64,
+}
+
+/// What a search did in one part.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Step {
+    /// Number of the part.
+    pub part: u64,
+    /// Events in it, of all times.
+    pub events: u64,
+    pub segments: u64,
+    /// Events that match, as far as is known.
+    pub matched: u64,
+    /// Events that were restored and looked at, since the index does not decide on them.
+    pub looked_at: u64,
+    /// Events that may match and were not looked at.
+    pub undecided: u64,
 }
 
 /// Reads what was committed. Cheap to clone; every call blocks, so call it off the runtime.

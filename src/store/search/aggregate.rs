@@ -15,10 +15,13 @@ use crate::store::term;
 use super::bits::Bits;
 use super::page::{Fetch, Looks, resolve};
 use super::plan::Planner;
+use super::stats::Stats;
 use super::{Budget, SearchError, SearchRequest, Searcher, Total};
 
 /// Groups in an answer, and groups of values that are kept while counting.
 const GROUPS_MAX: usize = 10_000;
+/// Values of a field that are kept where they are only counted.
+const VALUES_MAX: usize = 100_000;
 /// Levels of nesting.
 const LEVELS_MAX: usize = 4;
 /// Names of fields in an answer.
@@ -31,15 +34,32 @@ pub enum Bucket {
     Time(Duration),
     /// By value, the most frequent first.
     Field { field: FieldRef, size: usize },
+    /// Not into groups: what the values of a field are like. The last level only.
+    Stats { field: FieldRef },
 }
 
 /// One group.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Group {
     pub key: String,
     pub count: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub buckets: Vec<Group>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stats: Option<Stats>,
+}
+
+/// What an aggregation answers.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Grouped {
+    pub buckets: Vec<Group>,
+    /// Where the only level asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stats: Option<Stats>,
+    /// Events that match.
+    pub total: Total,
+    /// Something was left out, for want of budget or past a bound.
+    pub partial: bool,
 }
 
 /// A field that events have.
@@ -77,6 +97,7 @@ struct Count<'a, 'b> {
     segment: &'a SegmentView,
     part: usize,
     groups: usize,
+    groups_max: usize,
     is_cut: bool,
 }
 
@@ -85,7 +106,7 @@ impl Count<'_, '_> {
         let Some((bucket, rest)) = by.split_first() else { return Ok(()) };
         match bucket {
             Bucket::Time(step) => self.by_time(docs, *step, rest, to),
-            Bucket::Field { field, .. } => self.by_value(docs, field, rest, to),
+            Bucket::Field { field, .. } | Bucket::Stats { field } => self.by_value(docs, field, rest, to),
         }
     }
 
@@ -141,7 +162,7 @@ impl Count<'_, '_> {
 
     /// The values that events of a set have, each with its places in the index, and the events of which the terms do not tell the value.
     fn values_of(&mut self, docs: &Bits, field: &FieldRef) -> io::Result<(Values, Bits)> {
-        let (mut values, mut shared) = (Values::new(), Bits::none(self.segment.len));
+        let (mut values, mut shared, groups_max) = (Values::new(), Bits::none(self.segment.len), self.groups_max);
         for range in self.segment.ranges_of(field) {
             self.planner.walk(&range.prefix, "", |value, info| {
                 if term::is_shared(value) {
@@ -149,10 +170,10 @@ impl Count<'_, '_> {
                 } else if self.planner.has_any(info, |doc| docs.contains(doc))? {
                     values.entry(value.to_owned()).or_default().push(info.clone());
                 }
-                Ok(values.len() < GROUPS_MAX)
+                Ok(values.len() < groups_max)
             })?;
         }
-        self.is_cut |= values.len() >= GROUPS_MAX;
+        self.is_cut |= values.len() >= groups_max;
         Ok((values, shared))
     }
 
@@ -213,7 +234,7 @@ impl Count<'_, '_> {
     /// The group of a key, if there is room for it.
     fn slot<'t>(&mut self, to: &'t mut Tally, key: Key) -> Option<&'t mut Tally> {
         if !to.groups.contains_key(&key) {
-            if self.groups >= GROUPS_MAX {
+            if self.groups >= self.groups_max {
                 self.is_cut = true;
                 return None;
             }
@@ -224,8 +245,13 @@ impl Count<'_, '_> {
 }
 
 impl Searcher {
-    /// Groups of the events that match, the number of those events, and whether something was left out.
-    pub fn aggregate(&self, request: &SearchRequest, by: &[Bucket]) -> Result<(Vec<Group>, Total, bool), SearchError> {
+    /// Groups of the events that match.
+    pub fn aggregate(&self, request: &SearchRequest, by: &[Bucket]) -> Result<Grouped, SearchError> {
+        let is_stats = |bucket: &Bucket| matches!(bucket, Bucket::Stats { .. });
+        if by.iter().rev().skip(1).any(is_stats) {
+            return Err(SearchError::BadRequest("`stats` has no level below it: put it last".to_owned()));
+        }
+        let groups_max = if by.last().is_some_and(is_stats) { VALUES_MAX } else { GROUPS_MAX };
         if by.len() > LEVELS_MAX || by.iter().any(|bucket| matches!(bucket, Bucket::Time(step) if step.0 <= 0)) {
             return Err(SearchError::BadRequest(format!("at most {LEVELS_MAX} levels, and steps of time longer than nothing")));
         }
@@ -245,7 +271,7 @@ impl Searcher {
                 total.value += resolved.hits.count();
                 total.exact &= resolved.open.is_none();
                 let planner = Planner { segment, budget: &request.budget };
-                let mut count = Count { planner, fetch: &mut fetch, looks: &mut looks, segment, part: at, groups, is_cut: false };
+                let mut count = Count { planner, fetch: &mut fetch, looks: &mut looks, segment, part: at, groups, groups_max, is_cut: false };
                 count.level(&resolved.hits, by, &mut tally).map_err(|error| engine_error("group events of", &part.dir, error))?;
                 groups = count.groups;
                 partial |= count.is_cut;
@@ -253,25 +279,36 @@ impl Searcher {
         }
         partial |= !total.exact || request.budget.is_spent();
         total.exact &= !partial;
-        Ok((self.finish(tally, by, &parts)?, total, partial))
+        let Group { buckets, stats, .. } = self.finish(String::new(), tally, by, &parts)?;
+        Ok(Grouped { buckets, stats, total, partial })
     }
 
-    fn finish(&self, tally: Tally, by: &[Bucket], parts: &[std::sync::Arc<PartView>]) -> Result<Vec<Group>, SearchError> {
-        let Some((bucket, rest)) = by.split_first() else { return Ok(Vec::new()) };
+    /// The group of a key, with what is below it.
+    fn finish(&self, key: String, tally: Tally, by: &[Bucket], parts: &[std::sync::Arc<PartView>]) -> Result<Group, SearchError> {
+        let mut group = Group { key, count: tally.count, buckets: Vec::new(), stats: None };
+        let Some((bucket, rest)) = by.split_first() else { return Ok(group) };
         let mut groups: Vec<(Key, Tally)> = tally.groups.into_iter().collect();
-        if let Bucket::Field { size, .. } = bucket {
-            groups.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
-            groups.truncate(*size);
+        match bucket {
+            Bucket::Time(_) => {}
+            Bucket::Field { size, .. } => {
+                groups.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+                groups.truncate(*size);
+            }
+            Bucket::Stats { .. } => {
+                let of = |(key, tally): &(Key, Tally)| if let Key::Value(value) = key { Some((value.clone(), tally.count)) } else { None };
+                group.stats = Some(Stats::of(groups.iter().filter_map(of)));
+                return Ok(group);
+            }
         }
-        let finish = |(key, tally): (Key, Tally)| {
+        for (key, tally) in groups {
             let key = match (key, bucket) {
                 (Key::Value(folded), Bucket::Field { field, .. }) => self.spelling(field, folded, tally.sample, parts)?,
-                (Key::Value(folded), Bucket::Time(_)) => folded,
+                (Key::Value(folded), _) => folded,
                 (Key::Time(start), _) => Timestamp::from_nanos(start).to_string(),
             };
-            Ok(Group { key, count: tally.count, buckets: self.finish(tally, rest, parts)? })
-        };
-        groups.into_iter().map(finish).collect()
+            group.buckets.push(self.finish(key, tally, rest, parts)?);
+        }
+        Ok(group)
     }
 
     /// A value as an event writes it: terms are folded, and cut when they are long.

@@ -16,7 +16,7 @@ use crate::store::segment::SegmentView;
 use super::bits::Bits;
 use super::cursor::Cursor;
 use super::plan::{Planner, time_range};
-use super::{Budget, Hit, LIMIT_MAX, SearchAnswer, SearchError, SearchRequest, Searcher, Total};
+use super::{Budget, Hit, LIMIT_MAX, SearchAnswer, SearchError, SearchRequest, Searcher, Step, Total};
 
 /// Events that one search may restore to decide whether they match, beyond those of its page.
 const LOOKS_MAX: usize = 20_000;
@@ -178,28 +178,42 @@ impl Searcher {
         let mut page = Page { limit: request.limit + 1, after, hits: BTreeMap::new() };
         let mut looks = Looks::new(&request.budget);
         let (mut total, mut partial) = (Total { value: 0, exact: true }, false);
-        let range = (request.low(), request.high());
-        for part in self.parts_between(range.0, range.1) {
-            let mut fetch = Fetch::new(&part, self.restore.as_ref());
+        let mut range = (request.low(), request.high());
+        if let Some((Reverse(time), _)) = page.after.filter(|_| !request.is_counted) {
+            range.1 = range.1.min(time);
+        }
+        let (parts, mut steps) = (self.parts_between(range.0, range.1), Vec::new());
+        for part in &parts {
+            if !request.is_counted && page.is_past(part.stats.time_max) {
+                total.exact = false;
+                break;
+            }
+            let mut fetch = Fetch::new(part, self.restore.as_ref());
+            let (left, mut matched, mut undecided) = (looks.left, 0, 0);
             for segment in &part.segments {
                 if request.budget.is_spent() {
                     partial = true;
                     break;
                 }
                 let resolved = resolve(&request.query, range, segment, &mut fetch, &mut looks)?;
-                total.value += resolved.hits.count();
-                total.exact &= resolved.open.is_none();
+                matched += resolved.hits.count();
+                undecided += resolved.open.as_ref().map_or(0, Bits::count);
                 if request.limit > 0 && !page.is_past(part.stats.time_max) {
                     partial |= !page.add(&request.query, segment, &resolved, &mut fetch, &request.budget)?;
                 }
             }
+            let (segments, looked_at) = (part.segments.len() as u64, (left - looks.left) as u64);
+            steps.push(Step { part: part.seq, events: part.stats.events, segments, matched, looked_at, undecided });
+            total.value += matched;
+            total.exact &= undecided == 0;
         }
+        let skipped = (self.parts.load().len().saturating_sub(steps.len())) as u64;
         partial |= request.budget.is_spent();
         total.exact &= !partial;
         let has_more = page.hits.len() > request.limit;
         let events: Vec<Hit> = page.hits.into_iter().take(request.limit).map(|((_, id), event)| Hit { id, time: event.time, event }).collect();
         let next_cursor = events.last().filter(|_| has_more).map(|hit| Cursor { time: hit.time.nanos(), id: hit.id }.write());
-        Ok(SearchAnswer { events, total, next_cursor, partial })
+        Ok(SearchAnswer { events, total, next_cursor, partial, steps, skipped })
     }
 
     /// How many events match.

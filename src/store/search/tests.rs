@@ -241,6 +241,21 @@ fn pages(searcher: &Searcher, query: &Query, limit: usize) -> Vec<(i64, EventId)
         request.cursor = answer.next_cursor;
         if request.cursor.is_none() {
             assert_eq!(answer.total.value, found.len() as u64, "{query:?}");
+            assert_eq!(uncounted(searcher, query, limit), found, "{query:?}");
+            return found;
+        }
+    }
+}
+
+/// As [`pages`], without counting.
+fn uncounted(searcher: &Searcher, query: &Query, limit: usize) -> Vec<(i64, EventId)> {
+    let mut request = SearchRequest { limit, is_counted: false, ..SearchRequest::new(query.clone()) };
+    let mut found = Vec::new();
+    loop {
+        let answer = searcher.search(&request).expect("a search of sound data answers");
+        found.extend(answer.events.iter().map(|hit| (hit.time.nanos(), hit.id)));
+        request.cursor = answer.next_cursor;
+        if request.cursor.is_none() {
             return found;
         }
     }
@@ -376,7 +391,7 @@ fn groups_count_every_event_once_a_value() {
         log.flush_blocking(&upto(1)).unwrap();
     }
     let by = [Bucket::Time(Duration::seconds(10)), Bucket::Field { field: FieldRef::Fact(Field::ActorUserName), size: 100 }];
-    let (groups, total, partial) = log.searcher().aggregate(&SearchRequest::new(Query::All), &by).unwrap();
+    let Grouped { buckets: groups, total, partial, .. } = log.searcher().aggregate(&SearchRequest::new(Query::All), &by).unwrap();
     assert_eq!((total, partial, groups.len()), (Total { value: 300, exact: true }, false, 4));
     for group in &groups {
         let start = Timestamp::parse(&group.key).unwrap();
@@ -411,7 +426,10 @@ fn values_that_share_a_term_are_counted_from_the_events() {
             });
             own.into_iter().for_each(|value| *expected.entry(value).or_default() += 1);
         }
-        let (groups, _, partial) = log.searcher().aggregate(&request, &[Bucket::Field { field: by, size: 100 }]).unwrap();
+        let stats = log.searcher().aggregate(&request, &[Bucket::Stats { field: by.clone() }]).unwrap();
+        let told = stats.stats.map(|stats| (stats.cardinality, stats.count));
+        assert_eq!((told, stats.partial), (Some((expected.len() as u64, expected.values().sum())), false), "{name}");
+        let Grouped { buckets: groups, partial, .. } = log.searcher().aggregate(&request, &[Bucket::Field { field: by, size: 100 }]).unwrap();
         let found = groups.into_iter().map(|group| (group.key.to_lowercase(), group.count)).collect();
         assert_eq!((expected, false), (found, partial), "{name}");
     }
