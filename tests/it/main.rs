@@ -27,6 +27,7 @@ mod parity;
 mod public_rules;
 mod pushers;
 mod reading;
+mod reading_on;
 mod reload;
 mod rig;
 mod samples;
