@@ -20,6 +20,7 @@ mod patient;
 mod receivers;
 mod routes;
 pub mod server;
+mod tail;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -41,9 +42,11 @@ pub use error::Problem;
 pub use pace::Pace;
 
 use crate::model::{ClusterId, Kinds, MinuteRow, SourceId, Timestamp};
+use crate::ports::Tailed;
 use crate::store::Searcher;
 use crate::store::catalog::Catalog;
 use body::Room;
+use tokio::sync::broadcast;
 use turns::Turns;
 
 /// Limits of the API; what they guard is in each name.
@@ -59,6 +62,10 @@ pub struct Limits {
     pub searches_max: usize,
     /// Of one caller: a token, or all of loopback where none is made. Past it the answer is 429.
     pub searches_per_principal_max: usize,
+    /// Live tails at one time. Past it the answer is 429.
+    pub watchers_max: usize,
+    /// Of one caller.
+    pub watchers_per_principal_max: usize,
     /// How long a search may take. Then it answers what it has, as `partial`.
     pub search: Duration,
 }
@@ -71,6 +78,8 @@ impl Default for Limits {
             request_bytes_max: 64 << 10,
             searches_max: 16,
             searches_per_principal_max: 4,
+            watchers_max: 32,
+            watchers_per_principal_max: 8,
             search: Duration::from_secs(10),
         }
     }
@@ -153,6 +162,8 @@ pub trait Service: Send + Sync {
     fn ledger(&self) -> Value;
     /// Minutes of the ledger that are in no table yet.
     fn open_minutes(&self) -> Vec<MinuteRow>;
+    /// What becomes durable from now on; nothing if the service is being stopped.
+    fn tail(&self) -> Option<broadcast::Receiver<Arc<Tailed>>>;
     /// `OpenMetrics` text.
     async fn metrics(&self) -> String;
     /// The rules in force.
@@ -181,6 +192,7 @@ pub struct Api {
     pub limits: Limits,
     room: Room,
     turns: Arc<Turns>,
+    watchers: Arc<Turns>,
 }
 
 impl std::fmt::Debug for Api {
@@ -202,7 +214,8 @@ impl Api {
     ) -> Self {
         let room = Room::new(limits.bodies_in_flight_bytes_max, limits.body_bytes_max);
         let turns = Turns::new(limits.searches_max, limits.searches_per_principal_max);
-        Self { searcher, catalog, ingest, service, is_loopback, hosts: Arc::new(hosts), limits, room, turns }
+        let watchers = Turns::new(limits.watchers_max, limits.watchers_per_principal_max);
+        Self { searcher, catalog, ingest, service, is_loopback, hosts: Arc::new(hosts), limits, room, turns, watchers }
     }
 
     fn now_ms(&self) -> i64 {

@@ -23,7 +23,7 @@ mod prefilter;
 pub mod recheck;
 pub mod rule;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod sight;
 pub mod sigma;
 mod title;

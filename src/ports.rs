@@ -136,6 +136,14 @@ pub trait EventStore: Send + Sync {
     async fn flush(&self, commit: &Commit<'_>) -> Result<(), StoreError>;
 }
 
+/// What became durable with one flush, for who watches.
+#[derive(Debug, Clone, Default)]
+pub struct Tailed {
+    pub events: Vec<Event>,
+    /// Events besides, which are not shown.
+    pub skipped: u64,
+}
+
 /// What becomes durable together with events.
 #[derive(Debug, Clone, Copy)]
 pub struct Commit<'a> {

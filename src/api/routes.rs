@@ -4,7 +4,7 @@ use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 
 use super::receivers::Dialect;
-use super::{Api, admin, alerts, around, events, export, health, ingest, ledger, openapi};
+use super::{Api, admin, alerts, around, events, export, health, ingest, ledger, openapi, tail};
 use crate::model::{Kind, Kinds};
 
 /// Who may call a route.
@@ -99,6 +99,11 @@ pub(super) const ROUTES: &[Route] = &[
             "All events that match, newest first, as one stream; one that breaks off is not whole.",
             "Events",
         )
+    },
+    Route {
+        parameters: &[("query", "In the query language; everything without it."), FORMAT],
+        answer: ("Events", "text/event-stream"),
+        ..route("GET", "/api/v1/events/tail", Access::Admin, "Events that match, as they become durable; `skipped` says what is not shown.", "Events")
     },
     Route { parameters: &[FORMAT], ..route("GET", "/api/v1/events/{id}", Access::Admin, "One event.", "Event") },
     Route {
@@ -203,6 +208,7 @@ pub(super) fn others() -> Router<Api> {
         .route("/", get(health::index))
         .route("/api/v1/events/search", get(events::search_by_url).post(events::search_by_body))
         .route("/api/v1/events/export", get(export::export))
+        .route("/api/v1/events/tail", get(tail::tail))
         .route("/api/v1/events/{id}", get(events::one))
         .route("/api/v1/events/{id}/around", get(around::around))
         .route("/api/v1/events/aggregate", post(events::aggregate))

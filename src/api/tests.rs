@@ -51,6 +51,9 @@ impl Service for Nothing {
     fn open_minutes(&self) -> Vec<crate::model::MinuteRow> {
         Vec::new()
     }
+    fn tail(&self) -> Option<tokio::sync::broadcast::Receiver<Arc<crate::ports::Tailed>>> {
+        None
+    }
     async fn metrics(&self) -> String {
         "# EOF\n".to_owned()
     }
@@ -144,6 +147,8 @@ async fn answers() {
         ("GET /api/v1/events/export?query=(a", &[], "", "400 bad_query"),
         ("GET /api/v1/events/00000000000000000000000000000000/around", &[], "", "404 not_found"),
         ("GET /api/v1/events/00000000000000000000000000000000/around?within=2d", &[], "", "400 bad_step"),
+        ("GET /api/v1/events/tail?query=(a", &[], "", "400 bad_query"),
+        ("GET /api/v1/events/tail", &[], "", "503 stopping"),
         ("GET /api/v1/events/nope", &[], "", "400 bad_id"),
         ("GET /api/v1/events/00000000000000000000000000000000", &[], "", "404 not_found"),
         ("GET /api/v1/alerts", &[], "", "200 {\"alerts\":[],\"next_cursor\":null}"),

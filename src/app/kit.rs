@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::detect::rule::RuleSet;
 use crate::model::{Alert, Change, Checkpoint, SourceId};
-use crate::pipeline::{Flow, FlowError, Ledger, Roster, View};
+use crate::pipeline::{Flow, FlowError, Ledger, Roster, Tail, View};
 use crate::ports::{EventStore, Source, StoreError};
 use crate::source::spool::Spool;
 use crate::store::space::Space;
@@ -33,6 +33,7 @@ pub(super) struct Kit {
     pub(super) ledger: Arc<Ledger>,
     pub(super) roster: Arc<Roster>,
     pub(super) view: watch::Sender<Arc<View>>,
+    pub(super) tail: Arc<Tail>,
     pub(super) on_change: Option<mpsc::Sender<(Alert, Change)>>,
 }
 
@@ -46,7 +47,11 @@ impl Kit {
             tokio::task::spawn_blocking(move || build::serving(&config, &rules, &ledger, &events, now)).await??
         };
         let flow = build::flow(&self.config, &self.stores, worker, &self.ledger, &self.clock);
-        let flow = flow.with_roster(Arc::clone(&self.roster)).with_view(self.view.clone()).with_space(Arc::clone(&self.space));
+        let flow = flow
+            .with_roster(Arc::clone(&self.roster))
+            .with_view(self.view.clone())
+            .with_space(Arc::clone(&self.space))
+            .with_tail(Arc::clone(&self.tail));
         Ok(match &self.on_change {
             Some(to) => flow.on_change(to.clone()),
             None => flow,

@@ -8,7 +8,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::build::{self, Stores};
 use super::kit::{self, Kit};
@@ -22,8 +22,8 @@ use crate::clock::Clock;
 use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
 use crate::model::{Alert, Change, MinuteRow, SourceId};
-use crate::pipeline::{Flow, Ledger, Roster, View};
-use crate::ports::{EventStore, Outbox, Source, Tells};
+use crate::pipeline::{Flow, Ledger, Roster, Tail, View};
+use crate::ports::{EventStore, Outbox, Source, Tailed, Tells};
 use crate::source::spool::{self, Spool, SpoolError};
 use crate::store::catalog::Catalog;
 use crate::store::space::Space;
@@ -84,6 +84,7 @@ pub async fn open(
         ledger: Arc::new(Ledger::new(build::drops(config)?.names())),
         roster: Arc::new(Roster::new(clock.clone())),
         view: watch::Sender::default(),
+        tail: Arc::default(),
         config: config.clone(),
         clock: clock.clone(),
         stores,
@@ -108,6 +109,7 @@ pub async fn open(
         catalog: Arc::clone(&kit.stores.catalog),
         roster: Arc::clone(&kit.roster),
         view: kit.view.subscribe(),
+        tail: Arc::clone(&kit.tail),
     });
     let limits = Limits {
         body_bytes_max: usize::try_from(config.server.body_bytes_max).unwrap_or(usize::MAX),
@@ -162,9 +164,10 @@ impl Served {
         let space = tokio::spawn(kit::watch_space(Arc::clone(&kit.space), stop.clone()));
         let server = tokio::spawn(server::serve(listener, acceptor, api.router(), limits, stop.clone()));
         let courier = tokio::spawn(courier.run(stop.clone()));
+        let watches = tokio::spawn(end_watches(Arc::clone(&kit.tail), stop.clone()));
         let flowed = keep_flowing(&kit, &reloader, flow, sources, stop).await;
         if flowed.is_ok() {
-            drop(tokio::join!(server, courier, tokens, space));
+            drop(tokio::join!(server, courier, tokens, space, watches));
         }
         let Kit { stores, spool, .. } = kit;
         tokio::task::spawn_blocking(move || spool.close()).await?;
@@ -211,6 +214,13 @@ async fn keep_flowing(
     }
 }
 
+/// Ends every live tail when the service stops: a connection is drained once its answer has ended.
+async fn end_watches(tail: Arc<Tail>, mut stop: watch::Receiver<bool>) {
+    // Without anybody who could say so, it stops as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    tail.close();
+}
+
 /// Learns of tokens that the command line made or revoked beside the running service.
 async fn watch_tokens(catalog: Arc<Catalog>, mut stop: watch::Receiver<bool>) {
     loop {
@@ -233,6 +243,7 @@ struct State {
     catalog: Arc<Catalog>,
     roster: Arc<Roster>,
     view: watch::Receiver<Arc<View>>,
+    tail: Arc<Tail>,
 }
 
 #[async_trait]
@@ -282,6 +293,10 @@ impl Service for State {
 
     fn open_minutes(&self) -> Vec<MinuteRow> {
         self.ledger.open_minutes()
+    }
+
+    fn tail(&self) -> Option<broadcast::Receiver<Arc<Tailed>>> {
+        self.tail.watch()
     }
 
     async fn metrics(&self) -> String {

@@ -132,7 +132,7 @@ pub(super) fn set(mut rules: Vec<Rule>) -> Arc<RuleSet> {
 pub(super) const TEN: i64 = 1_767_261_600_000_000_000;
 
 /// An event of this JSON at 10:00 plus so many nanoseconds; its id is the hash of `name`, and it is an act of its own.
-pub(super) fn event(name: &str, nanos: i64, json: &str) -> Event {
+pub(crate) fn event(name: &str, nanos: i64, json: &str) -> Event {
     let time = Timestamp::from_nanos(TEN + nanos);
     let hash = |text: &str| {
         let mut hasher = blake3::Hasher::new();

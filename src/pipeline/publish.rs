@@ -17,6 +17,7 @@ use super::publisher::Publisher;
 use super::read::read;
 use super::recheck::{Answers, Rechecker};
 use super::roster::Roster;
+use super::tail::Tail;
 use super::turns::Turns;
 use super::view::View;
 use super::vitals::Outside;
@@ -76,6 +77,7 @@ pub struct Flow {
     settings: FlowSettings,
     minutes: Option<Arc<dyn LedgerStore>>,
     roster: Arc<Roster>,
+    tail: Arc<Tail>,
     space: Option<Arc<Space>>,
     past: Option<Searcher>,
     rechecker: Option<Rechecker>,
@@ -120,6 +122,7 @@ impl Flow {
             settings,
             minutes: None,
             roster,
+            tail: Arc::default(),
             space: None,
             past: None,
             rechecker: None,
@@ -152,6 +155,13 @@ impl Flow {
     #[must_use]
     pub fn with_roster(mut self, roster: Arc<Roster>) -> Self {
         self.roster = roster;
+        self
+    }
+
+    /// Shows what becomes durable here.
+    #[must_use]
+    pub fn with_tail(mut self, tail: Arc<Tail>) -> Self {
+        self.tail = tail;
         self
     }
 
@@ -191,6 +201,7 @@ impl Flow {
     /// Runs until every source has ended, or `stop` says so and all that was read is durable.
     pub async fn run(mut self, sources: Vec<Box<dyn Source>>, stop: watch::Receiver<bool>) -> Result<Summary, FlowError> {
         self.reached = self.events.checkpoint().await?;
+        self.tail.forget();
         let start = |past| Rechecker::start(past, self.publisher.clone(), Arc::clone(&self.answers));
         self.rechecker = self.past.take().map(start);
         let mut turns = Turns::default();
@@ -315,6 +326,7 @@ impl Flow {
             dropped.is_none()
         });
         self.events.append(&events).await?;
+        self.tail.hold(&events);
         self.waiting += events.len();
         self.is_dirty = true;
         Ok(())
@@ -359,6 +371,7 @@ impl Flow {
             }
             let page = self.ledger.page(now);
             self.events.flush(&Commit { upto: &self.reached, journal: journal.as_ref(), ledger: &page }).await?;
+            self.tail.flushed();
             self.keep_minutes(&page).await;
             self.on_worker(|worker| worker.flushed()).await?;
             self.waiting = 0;

@@ -1,6 +1,7 @@
 //! What an analyst does after a first search, against the running service: takes all of it along, looks around one event, asks what values are like.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -54,6 +55,91 @@ fn what_was_found_is_taken_along_looked_around_and_summed_up() {
         assert_eq!((matched, parts[0]["looked_at"].as_u64()), (EVENTS as u64, Some(0)), "{explained}");
     });
     service.kill();
+}
+
+/// An open live tail.
+struct Tail {
+    answer: reqwest::Response,
+    text: String,
+}
+
+impl Tail {
+    async fn open(client: &reqwest::Client, service: &Service, query: &str) -> Self {
+        let answer = client.get(format!("{}/api/v1/events/tail?query={query}", service.url)).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()), (200, "text/event-stream"));
+        Self { answer, text: String::new() }
+    }
+
+    /// The next message: its lines.
+    async fn next(&mut self) -> String {
+        loop {
+            if let Some((message, rest)) = self.text.split_once("\n\n").map(|(message, rest)| (message.to_owned(), rest.to_owned())) {
+                self.text = rest;
+                return message;
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(60), self.answer.chunk()).await.expect("messages come").unwrap();
+            self.text.push_str(&String::from_utf8_lossy(&chunk.expect("it goes on")));
+        }
+    }
+
+    async fn end(mut self) {
+        while tokio::time::timeout(Duration::from_secs(20), self.answer.chunk()).await.expect("the stream ends").unwrap().is_some() {}
+    }
+}
+
+#[test]
+fn a_live_tail_shows_what_becomes_durable_and_ends_with_the_service() {
+    let (runtime, client) = client();
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Service::start(&dir.path().join("data"), "");
+    runtime.block_on(async {
+        let push = async |events: Vec<String>| {
+            let (status, receipt) = json(client.post(format!("{}/ingest/k8s-audit", service.url)).body(events.join("\n"))).await;
+            assert_eq!(status, 200, "{receipt}");
+        };
+        push((0..50).map(audit).collect()).await;
+        let url = format!("{}/api/v1/events/search?limit=0&query=event.kind:k8s_audit", service.url);
+        until(&client, &url, |answer| answer["total"]["value"] == 50).await;
+        let mut refused = Tail::open(&client, &service, "responseStatus.code:403").await;
+        let mut all = Tail::open(&client, &service, "event.kind:k8s_audit").await;
+        push((100..140).map(audit).collect()).await;
+        for name in ["p100", "p110", "p120", "p130"] {
+            let message = refused.next().await;
+            let event = shown(&message);
+            assert_eq!(event["k8s"]["name"], name);
+            assert!(message.contains(&format!("id: {}", event["event"]["id"].as_str().unwrap())), "{message}");
+        }
+        for n in 100..140 {
+            assert_eq!(shown(&all.next().await)["k8s"]["name"], format!("p{n}"));
+        }
+        // Of very many at once some are shown, and the rest are counted.
+        push((1_000..2_500).map(audit).collect()).await;
+        let (mut seen, mut counted) = (0, 0);
+        while seen + counted < 1_500 {
+            let message = all.next().await;
+            if message.starts_with("event: skipped") {
+                counted += shown(&message)["events"].as_u64().unwrap();
+            } else {
+                seen += 1;
+            }
+        }
+        assert!(seen >= 500 && counted > 0 && seen + counted == 1_500, "{seen} {counted}");
+        let mut open = Vec::new();
+        for _ in 0..7 {
+            open.push(client.get(format!("{}/api/v1/events/tail", service.url)).send().await.unwrap());
+        }
+        assert_eq!(open.last().map(|answer| answer.status().as_u16()), Some(429));
+        service.signal("TERM");
+        refused.end().await;
+        all.end().await;
+        assert!(service.ended_within(Duration::from_secs(20)).await.is_some_and(|status| status.success()));
+    });
+}
+
+/// The event of a message.
+fn shown(message: &str) -> Value {
+    let data = message.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    serde_json::from_str(data).unwrap()
 }
 
 async fn export(client: &reqwest::Client, api: &str) {
