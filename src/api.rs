@@ -42,7 +42,7 @@ pub use error::Problem;
 pub use pace::Pace;
 
 use crate::model::{ClusterId, Kinds, MinuteRow, SourceId, Timestamp};
-use crate::ports::Tailed;
+use crate::ports::{StoreError, Tailed};
 use crate::store::Searcher;
 use crate::store::catalog::Catalog;
 use body::Room;
@@ -162,6 +162,8 @@ pub trait Service: Send + Sync {
     fn ledger(&self) -> Value;
     /// Minutes of the ledger that are in no table yet.
     fn open_minutes(&self) -> Vec<MinuteRow>;
+    /// What is kept and for how long, what went, and how long there is room.
+    async fn kept(&self) -> Result<Value, StoreError>;
     /// What becomes durable from now on; nothing if the service is being stopped.
     fn tail(&self) -> Option<broadcast::Receiver<Arc<Tailed>>>;
     /// `OpenMetrics` text.

@@ -8,6 +8,7 @@
 
 pub mod catalog;
 mod event_log;
+mod folder;
 mod ids;
 mod index;
 mod inverted;
@@ -17,6 +18,7 @@ pub mod outbox;
 mod part;
 mod raw;
 mod record;
+mod retain;
 pub mod search;
 mod segment;
 pub mod space;
@@ -28,4 +30,5 @@ pub use event_log::{AppendCounts, EventLog, LogSettings};
 pub use journal::JournalPieces;
 pub use manifest::{Manifest, Stats};
 pub use record::{Restore, StoredRecord};
+pub use retain::{Keep, Kept, Purged, PurgedPart, Why};
 pub use search::{Bucket, Budget, FieldInfo, Group, Grouped, Hit, SearchAnswer, SearchError, SearchRequest, Searcher, Step, Total};

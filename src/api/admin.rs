@@ -55,6 +55,11 @@ pub(super) async fn sources(State(api): State<Api>) -> Json<Value> {
     Json(api.service.sources())
 }
 
+/// What is kept, and for how long.
+pub(super) async fn store(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    Ok(Json(api.service.kept().await?))
+}
+
 /// Tokens, without their secrets.
 pub(super) async fn tokens(State(api): State<Api>) -> Json<Value> {
     Json(json!({"tokens": api.catalog.tokens().list(), "next_cursor": null}))

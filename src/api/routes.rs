@@ -162,6 +162,7 @@ pub(super) const ROUTES: &[Route] = &[
         "One rule, the fields it needs that were never there, and for how many events it was unknown.",
         "Object",
     ),
+    route("GET", "/api/v1/store", Access::Admin, "Events that are kept and for how long, what went, and for how long there is room.", "Object"),
     route("GET", "/api/v1/sources", Access::Admin, "Sources: how each is, how far behind, and what it has brought.", "Object"),
     Route {
         parameters: &[
@@ -221,6 +222,7 @@ pub(super) fn others() -> Router<Api> {
         .route("/api/v1/rules/reload", post(admin::reload))
         .route("/api/v1/rules/backtest", post(admin::backtest))
         .route("/api/v1/rules/{id}", get(admin::rule))
+        .route("/api/v1/store", get(admin::store))
         .route("/api/v1/sources", get(admin::sources))
         .route("/api/v1/ledger", get(ledger::ledger))
         .route("/api/v1/tokens", get(admin::tokens).post(admin::create_token))

@@ -51,6 +51,9 @@ impl Service for Nothing {
     fn open_minutes(&self) -> Vec<crate::model::MinuteRow> {
         Vec::new()
     }
+    async fn kept(&self) -> Result<Value, crate::ports::StoreError> {
+        Ok(Value::Null)
+    }
     fn tail(&self) -> Option<tokio::sync::broadcast::Receiver<Arc<crate::ports::Tailed>>> {
         None
     }

@@ -24,7 +24,7 @@ use crate::query;
 use crate::store::catalog::Catalog;
 use crate::store::outbox::Routes;
 use crate::store::tokens::{Principal, Scope, kinds_of};
-use crate::store::{EventLog, LogSettings};
+use crate::store::{EventLog, Keep, LogSettings};
 
 /// Installs the one TLS provider. Called by everything that may speak TLS; later calls change nothing.
 pub fn install_tls() {
@@ -180,6 +180,11 @@ pub fn flow(config: &Config, stores: &Stores, worker: Worker, ledger: &Arc<Ledge
     let past = events.searcher();
     let minutes = Arc::clone(&stores.catalog);
     Flow::new(worker, events, alerts, Arc::clone(ledger), clock.clone(), settings).recheck_from(past).keep_minutes_in(minutes)
+}
+
+/// How long events are kept.
+pub fn keep(config: &Config) -> Keep {
+    Keep { age: config.store.keep_days.map(|days| Duration::hours(24 * i64::from(days))), bytes: config.store.bytes_max }
 }
 
 /// What client certificates mean.

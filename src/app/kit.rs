@@ -16,9 +16,12 @@ use crate::pipeline::{Flow, FlowError, Ledger, Roster, Tail, View};
 use crate::ports::{EventStore, Source, StoreError};
 use crate::source::spool::Spool;
 use crate::store::space::Space;
+use crate::store::{EventLog, Keep};
 
 /// How often the disk is looked at.
 const LOOK_EVERY: StdDuration = StdDuration::from_millis(250);
+/// How often it is looked whether something is not to be kept any more.
+const RETAIN_EVERY: StdDuration = StdDuration::from_secs(60);
 /// Waits between attempts to go on.
 const WAIT_MIN: StdDuration = StdDuration::from_secs(1);
 const WAIT_MAX: StdDuration = StdDuration::from_secs(8);
@@ -121,6 +124,38 @@ pub(super) fn is_no_room(error: &FlowError, space: &Space) -> bool {
         cause = error.source();
     }
     false
+}
+
+/// Drops what is not to be kept any more, again and again.
+pub(super) async fn retain(events: Arc<EventLog>, keep: Keep, mut stop: watch::Receiver<bool>) {
+    if keep == Keep::default() {
+        return;
+    }
+    loop {
+        let log = Arc::clone(&events);
+        match tokio::task::spawn_blocking(move || log.retain(&keep)).await {
+            Ok(Ok(gone)) => {
+                for part in gone {
+                    let (why, from, to) = (part.why, part.time_min.to_string(), part.time_max.to_string());
+                    tracing::info!(
+                        part = part.part,
+                        ?why,
+                        events = part.events,
+                        bytes = part.bytes,
+                        from,
+                        to,
+                        "events are dropped: they are not to be kept"
+                    );
+                }
+            }
+            Ok(Err(error)) => tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "cannot drop what is not to be kept"),
+            Err(error) => tracing::error!(%error, "cannot drop what is not to be kept"),
+        }
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(RETAIN_EVERY) => {}
+        }
+    }
 }
 
 /// Looks at the disk again and again.

@@ -23,11 +23,12 @@ use crate::config::{Config, SourceSettings};
 use crate::deliver::worker::{Note, Worker as Courier, WorkerSettings as CourierSettings};
 use crate::model::{Alert, Change, MinuteRow, SourceId};
 use crate::pipeline::{Flow, Ledger, Roster, Tail, View};
-use crate::ports::{EventStore, Outbox, Source, Tailed, Tells};
+use crate::ports::{EventStore, Outbox, Source, StoreError, Tailed, Tells};
 use crate::source::spool::{self, Spool, SpoolError};
 use crate::store::catalog::Catalog;
 use crate::store::space::Space;
 use crate::store::tokens::{NewToken, Scope};
+use crate::store::{EventLog, Keep};
 
 /// How often tokens made by another process are looked for.
 const TOKENS_EVERY: StdDuration = StdDuration::from_secs(2);
@@ -110,6 +111,8 @@ pub async fn open(
         roster: Arc::clone(&kit.roster),
         view: kit.view.subscribe(),
         tail: Arc::clone(&kit.tail),
+        events: Arc::clone(&kit.stores.events),
+        keep: build::keep(config),
     });
     let limits = Limits {
         body_bytes_max: usize::try_from(config.server.body_bytes_max).unwrap_or(usize::MAX),
@@ -164,10 +167,11 @@ impl Served {
         let space = tokio::spawn(kit::watch_space(Arc::clone(&kit.space), stop.clone()));
         let server = tokio::spawn(server::serve(listener, acceptor, api.router(), limits, stop.clone()));
         let courier = tokio::spawn(courier.run(stop.clone()));
+        let retained = tokio::spawn(kit::retain(Arc::clone(&kit.stores.events), build::keep(&kit.config), stop.clone()));
         let watches = tokio::spawn(end_watches(Arc::clone(&kit.tail), stop.clone()));
         let flowed = keep_flowing(&kit, &reloader, flow, sources, stop).await;
         if flowed.is_ok() {
-            drop(tokio::join!(server, courier, tokens, space, watches));
+            drop(tokio::join!(server, courier, tokens, space, watches, retained));
         }
         let Kit { stores, spool, .. } = kit;
         tokio::task::spawn_blocking(move || spool.close()).await?;
@@ -244,6 +248,8 @@ struct State {
     roster: Arc<Roster>,
     view: watch::Receiver<Arc<View>>,
     tail: Arc<Tail>,
+    events: Arc<EventLog>,
+    keep: Keep,
 }
 
 #[async_trait]
@@ -293,6 +299,14 @@ impl Service for State {
 
     fn open_minutes(&self) -> Vec<MinuteRow> {
         self.ledger.open_minutes()
+    }
+
+    async fn kept(&self) -> Result<Value, StoreError> {
+        let events = Arc::clone(&self.events);
+        let (kept, purged) = tokio::task::spawn_blocking(move || events.kept())
+            .await
+            .map_err(|error| StoreError::Io { what: "look at the parts".to_owned(), source: std::io::Error::other(error) })??;
+        Ok(shown::kept(&kept, &purged, &self.keep, self.space.room()))
     }
 
     fn tail(&self) -> Option<broadcast::Receiver<Arc<Tailed>>> {

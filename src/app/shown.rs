@@ -1,4 +1,4 @@
-//! What the API shows of sources and of the ledger.
+//! What the API shows of sources, of the ledger and of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::push::DEFAULT_SOURCE;
 use crate::config::SourceSettings;
-use crate::model::{Counts, SourceId};
+use crate::model::{Counts, Duration, SourceId};
 use crate::pipeline::{Roster, View};
 use crate::source::spool;
+use crate::store::space::Room;
+use crate::store::{Keep, Kept, Purged};
 
 /// Every source that is configured, pushes, or has brought anything.
 pub(super) fn sources(configured: &[SourceSettings], counts: &BTreeMap<SourceId, Counts>, roster: &Roster, view: &View) -> Value {
@@ -59,4 +61,55 @@ pub(super) fn ledger(counts: &BTreeMap<SourceId, Counts>) -> Value {
     let mut total = Counts::default();
     counts.values().for_each(|counts| total.add(counts));
     json!({"sources": rows.collect::<Vec<_>>(), "remainder": remainder(&total), "total": total})
+}
+
+/// Seconds of a day.
+const DAY_S: u64 = 86_400;
+
+/// Less than this, in seconds, says nothing of how fast a store grows.
+const RECENT_S_MIN: u64 = 3_600;
+
+/// Parts that went, as the API names them: the latest.
+const GONE_SHOWN_MAX: usize = 100;
+
+/// What is kept, what went, and for how long there is room at the pace of the last day.
+pub(super) fn kept(kept: &Kept, purged: &Purged, keep: &Keep, room: Room) -> Value {
+    let by_day = (kept.recent_s >= RECENT_S_MIN).then(|| kept.recent_bytes.saturating_mul(DAY_S) / kept.recent_s);
+    let days = |bytes: u64| by_day.filter(|by_day| *by_day > 0).map(|by_day| bytes / by_day);
+    let keep_days = keep.age.map(|age| age.0 / Duration::hours(24).0);
+    let reserve_free = room.free_bytes.saturating_sub(room.reserve_bytes);
+    // What a day brings, for as long as it is kept.
+    let in_the_end = by_day.zip(keep_days).map(|(by_day, days)| by_day.saturating_mul(u64::try_from(days).unwrap_or_default()));
+    let last = purged.latest.iter().rev().take(GONE_SHOWN_MAX);
+    json!({
+        "kept": kept,
+        "keep": {"days": keep_days, "bytes_max": keep.bytes},
+        "forecast": {
+            "bytes_per_day": by_day,
+            "days_until_bytes_max": keep.bytes.and_then(|max| days(max.saturating_sub(kept.bytes))),
+            "days_until_disk_full": days(reserve_free),
+            "bytes_in_the_end": in_the_end,
+            "fits_the_disk": in_the_end.map(|bytes| bytes <= kept.bytes.saturating_add(reserve_free)),
+        },
+        "purged": {"parts": purged.parts, "events": purged.events, "by_source": purged.by_source, "latest": last.collect::<Vec<_>>()},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forecast_follows_the_pace_of_the_last_day() {
+        let there = Kept { bytes: 5_000, recent_bytes: 1_000, recent_s: 43_200, ..Kept::default() };
+        let room = Room { free_bytes: 21_000, disk_bytes: 100_000, reserve_bytes: 1_000 };
+        let keep = Keep { age: Some(Duration::hours(24 * 30)), bytes: Some(9_000) };
+        let shown = kept(&there, &Purged::default(), &keep, room);
+        let forecast = json!({
+            "bytes_per_day": 2_000, "days_until_bytes_max": 2, "days_until_disk_full": 10, "bytes_in_the_end": 60_000, "fits_the_disk": false,
+        });
+        assert_eq!((&shown["forecast"], &shown["keep"]["days"]), (&forecast, &json!(30)));
+        let young = kept(&Kept { recent_s: 60, ..there }, &Purged::default(), &Keep::default(), room);
+        assert!(young["forecast"].as_object().unwrap().values().all(Value::is_null), "{young}");
+    }
 }

@@ -33,7 +33,11 @@ pub async fn run(path: &Path, clock: &Clock, each: impl FnMut(u64) + Send + 'sta
     }
     let sources: BTreeMap<SourceId, Tally> = parts.ledger.totals.iter().map(|(source, counts)| (source.clone(), counts.tally)).collect();
     let minutes = rows(table, &parts);
-    for problem in differences(&sources, &minutes, &parts.by_source) {
+    let mut stored = parts.by_source.clone();
+    for (source, events) in &parts.purged {
+        *stored.entry(source.clone()).or_default() += events;
+    }
+    for problem in differences(&sources, &minutes, &stored) {
         parts.problem(problem);
     }
     Ok(Report { parts, sources, minutes: minutes.len() as u64 })

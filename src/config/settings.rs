@@ -130,6 +130,14 @@ pub struct StoreSettings {
     #[schemars(range(max = 1_099_511_627_776_u64))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_reserve_bytes: Option<u64>,
+    /// Days that events are kept; what is older goes, an hour of arrival at a time. Unset: for ever. PCI DSS asks for 365.
+    #[schemars(range(min = 1, max = 36500))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
+    /// Bytes on disk that events may take; past it those that came first go. Unset: as many as there is room for.
+    #[schemars(range(min = 1_048_576_u64))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_max: Option<u64>,
 }
 
 /// `[log]`

@@ -129,7 +129,7 @@ pub(super) fn set(mut rules: Vec<Rule>) -> Arc<RuleSet> {
 }
 
 /// Nanoseconds of 2026-01-01T10:00:00Z.
-pub(super) const TEN: i64 = 1_767_261_600_000_000_000;
+pub(crate) const TEN: i64 = 1_767_261_600_000_000_000;
 
 /// An event of this JSON at 10:00 plus so many nanoseconds; its id is the hash of `name`, and it is an act of its own.
 pub(crate) fn event(name: &str, nanos: i64, json: &str) -> Event {

@@ -13,10 +13,12 @@ use crate::clock::Clock;
 use crate::model::{Checkpoint, Duration, Event, EventId, LedgerPage, Timestamp};
 use crate::ports::{Commit, EventStore, StoreError};
 
+use super::folder::{check_format, list, mend_list, parts_of, sweep};
 use super::journal::{Journal, JournalPieces, Mark};
-use super::manifest::{FORMAT_VERSION, check_version, io_error, sync_dir, write_durably};
+use super::manifest::{io_error, sync_dir};
 use super::part::{ActivePart, PartView};
 use super::record::Restore;
+use super::retain::Purged;
 use super::search::Searcher;
 use super::space::is_full;
 
@@ -53,9 +55,9 @@ pub(super) type Parts = ArcSwap<Vec<Arc<PartView>>>;
 
 /// The event store. Owns its directory: a second one of another process is refused.
 pub struct EventLog {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
     restore: Arc<dyn Restore>,
-    clock: Clock,
+    pub(super) clock: Clock,
     writer: Mutex<Writer>,
     journal: Journal,
     /// Merges of parts that were cut.
@@ -165,6 +167,22 @@ impl EventLog {
         for handle in handles {
             let _ = handle.join();
         }
+    }
+
+    /// Where the store lies, and the span of a part.
+    pub(super) fn place(&self) -> (PathBuf, Duration) {
+        let writer = self.writer();
+        (writer.settings.path.clone(), writer.settings.part_span)
+    }
+
+    /// Whether a part is being merged.
+    pub(super) fn is_sealing(&self) -> bool {
+        self.sealing.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|handle| !handle.is_finished())
+    }
+
+    /// No search sees this part any more.
+    pub(super) fn forget_part(&self, seq: u64) {
+        self.parts.rcu(|known| known.iter().filter(|part| part.seq != seq).cloned().collect::<Vec<_>>());
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -310,7 +328,12 @@ impl Recovered {
         let (next_seq, newest_dir) = found.last().map_or((1, None), |(seq, dir)| (seq + 1, Some(dir.clone())));
         let mut state = State { next_seq, newest_dir, ..State::default() };
         let mut views = Vec::new();
+        let purged = Purged::read(parts_dir.parent().unwrap_or(parts_dir))?;
         for (seq, dir) in found {
+            if purged.has(seq) {
+                super::retain::remove(&dir)?;
+                continue;
+            }
             sweep(&dir)?;
             mend_list(&dir)?;
             // A part without its list of segments was being made when the process ended: nothing was committed to it.
@@ -394,68 +417,6 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     };
     write(&mut file).map_err(|error| io_error("write", &name, error))?;
     Ok(file)
-}
-
-fn check_format(path: &Path, may_make: bool) -> Result<(), StoreError> {
-    let name = path.join("format_version");
-    match std::fs::read_to_string(&name) {
-        Ok(text) => {
-            let found = text
-                .trim()
-                .parse()
-                .map_err(|_| StoreError::Damaged { what: format!("`{}`", name.display()), why: "it is not a number".to_owned() })?;
-            check_version(&name, found)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => write_durably(&name, format!("{FORMAT_VERSION}\n").as_bytes()),
-        Err(error) => Err(io_error("read", &name, error)),
-    }
-}
-
-/// The parts of a store that have anything committed, by number.
-pub(super) fn parts_of(store: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
-    check_format(store, false)?;
-    let found = list(&store.join("parts"))?;
-    Ok(found.into_iter().filter(|(_, dir)| dir.join("meta.json").exists()).collect())
-}
-
-/// The parts by number.
-fn list(parts_dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
-    let error = |error| io_error("list", parts_dir, error);
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(parts_dir).map_err(error)? {
-        let path = entry.map_err(error)?.path();
-        let seq = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('-').next()).and_then(|seq| seq.parse().ok());
-        if let Some(seq) = seq {
-            found.push((seq, path));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// The index keeps a list of its files that only says which ones it may delete. It is not what a commit rests on, and a part is to open without it.
-fn mend_list(dir: &Path) -> Result<(), StoreError> {
-    let list = dir.join(".managed.json");
-    let is_list = |bytes: &[u8]| serde_json::from_slice::<Vec<PathBuf>>(bytes).is_ok();
-    match std::fs::read(&list) {
-        Ok(bytes) if !is_list(&bytes) => {
-            tracing::warn!(file = %list.display(), "cannot read the list of an index's files: it is made anew, and files that nobody needs may stay");
-            std::fs::remove_file(&list).map_err(|error| io_error("remove", &list, error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Removes files that were being written when the process ended.
-fn sweep(dir: &Path) -> Result<(), StoreError> {
-    for entry in std::fs::read_dir(dir).map_err(|error| io_error("list", dir, error))? {
-        let path = entry.map_err(|error| io_error("list", dir, error))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with(".tmp") || name.ends_with(".tmp") {
-            std::fs::remove_file(&path).map_err(|error| io_error("remove", &path, error))?;
-        }
-    }
-    Ok(())
 }
 
 /// Runs work that blocks so that the other tasks of the runtime go on.

@@ -26,6 +26,7 @@ pub(super) struct PartView {
     pub(super) dir: PathBuf,
     pub(super) seq: u64,
     pub(super) stats: Stats,
+    pub(super) raw_len: u64,
     pub(super) segments: Vec<Arc<SegmentView>>,
     pub(super) raw: Arc<RawReader>,
     /// Where the ids of a sealed part lie.
@@ -52,7 +53,8 @@ impl PartView {
         };
         let segments = searcher.segment_readers().iter().map(open).collect::<Result<_, _>>();
         let ids = IdTable::open(&dir.join("ids.tab"), payload.stats.events);
-        let view = Self { dir: dir.to_owned(), seq, stats: payload.stats.clone(), segments: segments.map_err(error)?, raw, ids };
+        let view =
+            Self { dir: dir.to_owned(), seq, stats: payload.stats.clone(), raw_len: payload.raw_len, segments: segments.map_err(error)?, raw, ids };
         Ok((view, payload))
     }
 

@@ -8,9 +8,10 @@ use std::path::Path;
 use crate::model::{LedgerPage, SourceId};
 use crate::ports::StoreError;
 
-use super::event_log::parts_of;
+use super::folder::parts_of;
 use super::part::PartView;
 use super::record::{self, Restore};
+use super::retain::Purged;
 
 /// Problems that a report lists; further ones are counted.
 const LISTED_MAX: usize = 100;
@@ -25,6 +26,8 @@ pub struct Verified {
     pub bytes: u64,
     /// Records by the source that they came from.
     pub by_source: BTreeMap<SourceId, u64>,
+    /// Events that were dropped with their parts, since they are not to be kept any more, by source.
+    pub purged: BTreeMap<SourceId, u64>,
     /// The ledger, as the last commit carries it.
     pub ledger: LedgerPage,
     /// What is wrong, the first ones.
@@ -47,7 +50,7 @@ impl Verified {
 /// # Errors
 /// When the directory is no store, or one of a newer version. What is wrong within a part is in the report.
 pub fn verify(path: &Path, restore: &dyn Restore, mut each: impl FnMut(u64)) -> Result<Verified, StoreError> {
-    let mut verified = Verified::default();
+    let mut verified = Verified { purged: Purged::read(path)?.by_source, ..Verified::default() };
     let mut ids: Vec<[u8; 16]> = Vec::new();
     let mut epoch = 0;
     for (seq, dir) in parts_of(path)? {
