@@ -72,7 +72,7 @@ pub fn verify(path: &Path, restore: &dyn Restore, mut each: impl FnMut(u64)) -> 
         let mut wrong = Vec::new();
         let read = part.raw.each(payload.raw_len, |_, bytes| {
             verified.records += 1;
-            if verified.records % 10_000 == 0 {
+            if verified.records.is_multiple_of(10_000) {
                 each(verified.records);
             }
             let Some(stored) = record::read(bytes) else {

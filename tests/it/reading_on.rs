@@ -12,7 +12,7 @@ const EVENTS: usize = 2_300;
 
 /// An audit event by number: 100 users in turn, a second apart; every tenth is refused.
 fn audit(n: usize) -> String {
-    let (user, code) = (n % 100, if n % 10 == 0 { 403 } else { 200 });
+    let (user, code) = (n % 100, if n.is_multiple_of(10) { 403 } else { 200 });
     let agent = if n == 7 { "=cmd|' /C calc'!A0, \\\"x\\\"" } else { "kubectl" };
     let (minute, second) = (n / 60, n % 60);
     format!(

@@ -146,7 +146,7 @@ fn a_crash_between_the_record_and_the_removal_loses_and_revives_nothing() {
     std::fs::create_dir(&copy).unwrap();
     for (at, file) in std::fs::read_dir(&first).unwrap().enumerate() {
         // Half of it is gone already.
-        if at % 2 == 0 {
+        if at.is_multiple_of(2) {
             let file = file.unwrap();
             std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
         }
