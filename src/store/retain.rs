@@ -86,7 +86,12 @@ impl Purged {
 
     /// Whether a part is held to be gone.
     pub(super) fn has(&self, part: u64) -> bool {
-        self.latest.iter().any(|purged| purged.part == part)
+        self.of(part).is_some()
+    }
+
+    /// What is known of a part that is gone.
+    pub(super) fn of(&self, part: u64) -> Option<&PurgedPart> {
+        self.latest.iter().find(|purged| purged.part == part)
     }
 
     fn add(&mut self, part: PurgedPart) {
@@ -160,7 +165,7 @@ impl EventLog {
     /// Drops what is not to be kept any more. Says what went. Blocks.
     ///
     /// # Errors
-    /// When the record can not be written, or a part not be read to count it: that part stays, and is tried again.
+    /// When the record can not be read or written, or the files of a part not be removed: the next start does.
     pub fn retain(&self, keep: &Keep) -> Result<Vec<PurgedPart>, StoreError> {
         if self.is_sealing() {
             return Ok(Vec::new());
@@ -181,6 +186,14 @@ impl EventLog {
                 (false, true) => Why::Bytes,
                 (false, false) => continue,
             };
+            // What can not be counted stays, and holds back no other.
+            let by_source = match by_source(part) {
+                Ok(by_source) => by_source,
+                Err(error) => {
+                    tracing::error!(part = part.seq, %error, "a part is not to be kept, and can not be read to count it: it stays");
+                    continue;
+                }
+            };
             let purged = PurgedPart {
                 part: part.seq,
                 at: now,
@@ -189,7 +202,7 @@ impl EventLog {
                 time_max: Timestamp::from_nanos(part.stats.time_max),
                 events: part.stats.events,
                 bytes: bytes_of(&part.dir),
-                by_source: by_source(part)?,
+                by_source,
             };
             bytes = bytes.saturating_sub(purged.bytes);
             let mut record = Purged::read(&store)?;

@@ -58,7 +58,13 @@ pub fn verify(path: &Path, restore: &dyn Restore, mut each: impl FnMut(u64)) -> 
         let (part, payload) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                verified.problem(told(&error));
+                // It may have gone since the parts were listed.
+                match Purged::read(path)?.of(seq) {
+                    Some(purged) => {
+                        purged.by_source.iter().for_each(|(source, events)| *verified.purged.entry(source.clone()).or_default() += events)
+                    }
+                    None => verified.problem(told(&error)),
+                }
                 continue;
             }
         };
