@@ -177,7 +177,7 @@ impl EventLog {
         parts.pop();
         let now = self.clock.now();
         let mut bytes: u64 = self.parts.load().iter().map(|part| bytes_of(&part.dir)).sum();
-        let mut gone = Vec::new();
+        let (mut gone, mut record) = (Vec::new(), Purged::read(&store)?);
         for part in parts.iter().filter(|part| part.is_sealed()) {
             let is_old = keep.age.is_some_and(|age| age_of(part, span) < now.minus(age));
             let is_much = keep.bytes.is_some_and(|max| bytes > max);
@@ -205,7 +205,6 @@ impl EventLog {
                 by_source,
             };
             bytes = bytes.saturating_sub(purged.bytes);
-            let mut record = Purged::read(&store)?;
             record.add(purged.clone());
             record.write(&store)?;
             self.forget_part(part.seq);
