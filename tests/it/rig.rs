@@ -2,6 +2,7 @@
 //! what it has. Small in the ordinary run; `tests/rigs` does the full counts. `CONTRIBUTING.md` has the settings.
 
 mod bucket;
+mod diary;
 mod events;
 mod feeds;
 #[cfg(feature = "scale")]

@@ -20,6 +20,9 @@ pub(crate) fn setting(name: &str) -> Option<String> {
 /// Lines of the log that are remembered. A test that makes it complain for minutes wants the first and the last of it.
 const SAID_MAX: usize = 2_000;
 
+/// A process that was told to stop does within this.
+const STILL_AFTER_MAX: Duration = Duration::from_secs(60);
+
 /// A service on a data folder; killed when dropped.
 pub(crate) struct Service {
     child: Child,
@@ -89,6 +92,28 @@ impl Service {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success(), "cannot send SIG{name}");
+    }
+
+    /// Stops it where it is; returns once none of its threads runs any more, and how long that took. The signal is given to one of them, which stops the
+    /// others when it gets its turn: on a busy machine they go on meanwhile.
+    pub(crate) fn stand_still(&self) -> Duration {
+        let since = Instant::now();
+        self.signal("STOP");
+        while !self.stands_still() {
+            assert!(since.elapsed() < STILL_AFTER_MAX, "it goes on after SIGSTOP");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        since.elapsed()
+    }
+
+    /// Whether every thread of it is stopped. The state is the first word after the name, which is in brackets.
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let is_stopped = |path: std::path::PathBuf| {
+            // A thread that ended meanwhile writes nothing.
+            std::fs::read_to_string(path.join("stat")).map_or(true, |stat| stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T')))
+        };
+        threads.filter_map(Result::ok).all(|entry| is_stopped(entry.path()))
     }
 
     /// How it ended, if it does within this time.

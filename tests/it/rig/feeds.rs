@@ -33,6 +33,8 @@ pub(crate) enum Ended {
 /// One way in.
 #[async_trait]
 pub(crate) trait Feed: Send {
+    /// As the diary names it.
+    fn name(&self) -> &'static str;
     fn kind(&self) -> Kind;
     /// Records that go together.
     fn size(&self) -> u64;
@@ -67,6 +69,10 @@ struct Push {
 
 #[async_trait]
 impl Feed for Push {
+    fn name(&self) -> &'static str {
+        self.to
+    }
+
     fn kind(&self) -> Kind {
         self.kind
     }
@@ -113,6 +119,10 @@ struct Objects {
 
 #[async_trait]
 impl Feed for Objects {
+    fn name(&self) -> &'static str {
+        "objects"
+    }
+
     fn kind(&self) -> Kind {
         Kind::Audit
     }
@@ -139,6 +149,10 @@ struct Grown {
 
 #[async_trait]
 impl Feed for Grown {
+    fn name(&self) -> &'static str {
+        "files"
+    }
+
     fn kind(&self) -> Kind {
         Kind::Audit
     }
@@ -198,6 +212,7 @@ pub(crate) async fn drive(oracle: Arc<Oracle>, mut feed: Box<dyn Feed>, pause: D
         match feed.offer(&oracle, &batch).await {
             Ended::Acked => {
                 oracle.confirmed(&batch);
+                oracle.diary.confirmed(feed.name(), &batch);
                 if turn == 1 || chance(16) {
                     oracle.sometimes.duplicates_offered.fetch_add(1, Ordering::Relaxed);
                     again = Some((batch, true));

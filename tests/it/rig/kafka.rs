@@ -50,6 +50,10 @@ struct Messages {
 
 #[async_trait]
 impl Feed for Messages {
+    fn name(&self) -> &'static str {
+        "messages"
+    }
+
     fn kind(&self) -> Kind {
         Kind::Audit
     }

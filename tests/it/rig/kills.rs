@@ -30,6 +30,7 @@ fn killed_under_load_it_has_everything_once() {
             run.down();
             process.kill();
             done += 1;
+            run.oracle.diary.done(format!("kill {done}"));
             if done.is_multiple_of(20) {
                 eprintln!("{done} kills, {} acked, {} s", run.acked(), since.elapsed().as_secs());
             }

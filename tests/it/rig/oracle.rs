@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 use super::bucket::Bucket;
+use super::diary::Diary;
 use super::events::{Kind, RULES, record};
 use super::present::{PROBE_MS_MAX, Present};
 use super::reference::{self, Expected};
@@ -69,6 +70,7 @@ pub(crate) struct Oracle {
     pub(crate) seed: u64,
     issued: Mutex<Vec<Option<(Kind, State)>>>,
     pub(crate) sometimes: Sometimes,
+    pub(crate) diary: Diary,
     pub(crate) acked: AtomicU64,
     is_over: AtomicBool,
     /// Where the program answers now.
@@ -82,6 +84,7 @@ impl Oracle {
             seed,
             issued: Mutex::default(),
             sometimes: Sometimes::default(),
+            diary: Diary::new(),
             acked: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
             url,
@@ -167,6 +170,7 @@ impl Oracle {
                 verdict.twice.push(id as u64);
             }
         }
+        verdict.lost_of = self.diary.of(&verdict.lost);
         verdict
     }
 
@@ -191,6 +195,8 @@ pub(crate) struct Verdict {
     pub(crate) survived: u64,
     pub(crate) vanished: u64,
     pub(crate) lost: Vec<u64>,
+    /// What the diary has on them.
+    pub(crate) lost_of: Vec<String>,
     pub(crate) twice: Vec<u64>,
     pub(crate) foreign: Vec<String>,
     pub(crate) damaged: Vec<String>,
@@ -214,7 +220,7 @@ impl Verdict {
     /// Everything that is not as promised.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let lists = [
-            some("lost", &self.lost),
+            some("lost", &self.lost).map(|lost| format!("{lost}\n{}", self.lost_of.join("\n"))),
             some("twice", &self.twice),
             some("never issued", &self.foreign),
             some("damaged", &self.damaged),

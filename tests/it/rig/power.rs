@@ -100,7 +100,7 @@ impl Drop for Disk {
 fn after_a_power_cut_all_that_was_confirmed_is_there() {
     let cuts = count("BARTIZAN_CUTS", CUTS);
     let (mut done, since) = (0, Instant::now());
-    let mut totals = (0, 0, 0);
+    let (mut totals, mut still_max) = ((0, 0, 0), Duration::ZERO);
     while done < cuts {
         let dir = tempfile::tempdir().unwrap();
         let mut disk = match Disk::make(dir.path(), "disk-0", DISK_BYTES) {
@@ -117,10 +117,14 @@ fn after_a_power_cut_all_that_was_confirmed_is_there() {
                 while run.acked() < enough {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
-                process.signal("STOP");
+                run.oracle.diary.done(format!("stop {turn}"));
+                still_max = still_max.max(process.stand_still());
+                run.oracle.diary.done(format!("cut {turn}"));
                 let copy = disk.cut(&format!("disk-{turn}")).unwrap();
+                run.oracle.diary.done(format!("copy {turn}"));
                 run.down();
                 process.kill();
+                run.oracle.diary.done(format!("kill {turn}"));
                 run.plan.data = copy.at.join("data");
                 disk = copy;
             }
@@ -132,7 +136,11 @@ fn after_a_power_cut_all_that_was_confirmed_is_there() {
         });
         done += of_disk;
     }
-    eprintln!("cuts: {done} in {} s; acked {}, lost 0; in doubt: survived {}, vanished {}", since.elapsed().as_secs(), totals.0, totals.1, totals.2);
+    let (took_s, (acked, survived, vanished)) = (since.elapsed().as_secs(), totals);
+    let still_ms = still_max.as_millis();
+    eprintln!(
+        "cuts: {done} in {took_s} s; acked {acked}, lost 0; in doubt: survived {survived}, vanished {vanished}; stood still after {still_ms} ms at most"
+    );
 }
 
 /// What a search has found is in the store, and durable there: without the spool it is found too.
@@ -152,7 +160,7 @@ fn what_was_found_before_a_power_cut_is_in_the_store_after_it() {
         while total(&run.client, &process.url, "*").await.unwrap() < 300 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        process.signal("STOP");
+        process.stand_still();
         let copy = disk.cut("copy").unwrap();
         process.kill();
         run.plan.data = copy.at.join("data");
