@@ -24,6 +24,7 @@ mod segment;
 pub mod space;
 mod term;
 pub mod tokens;
+mod varint;
 pub mod verify;
 
 pub use event_log::{AppendCounts, EventLog, LogSettings};

@@ -102,7 +102,7 @@ impl EventLog {
         let lock = lock(path)?;
         check_format(path, true)?;
         sync_dir(path)?;
-        let recovered = Recovered::read(&parts_dir)?;
+        let recovered = Recovered::read(&parts_dir, restore.as_ref())?;
         let parts: Arc<Parts> = Arc::new(ArcSwap::from_pointee(recovered.views));
         let journal = Journal::open(path, recovered.state.mark)?;
         let writer = Mutex::new(Writer::new(settings, recovered.state));
@@ -120,7 +120,7 @@ impl EventLog {
         // Its writer holds the part's lock.
         guard.active = None;
         let settings = guard.settings.clone();
-        let recovered = Recovered::read(&settings.path.join("parts"))?;
+        let recovered = Recovered::read(&settings.path.join("parts"), self.restore.as_ref())?;
         self.journal.go_back(recovered.state.mark);
         *guard = Writer::new(settings, recovered.state);
         self.parts.store(Arc::new(recovered.views));
@@ -198,13 +198,13 @@ impl EventLog {
         }
         let active = writer.active.as_ref().map(|active| &active.part);
         if let Some(part) = active
-            && part.holds(id)?
+            && part.holds(id, self.restore.as_ref())?
         {
             return Ok(true);
         }
         let parts = self.parts.load();
         for part in parts.iter().filter(|part| part.may_hold(time.nanos()) && active.is_none_or(|active| active.seq != part.seq)) {
-            if part.find(id)?.is_some() {
+            if part.find(id, self.restore.as_ref())?.is_some() {
                 return Ok(true);
             }
         }
@@ -323,7 +323,7 @@ struct State {
 
 impl Recovered {
     /// Brings every part back to its last commit, and closes the one that was being written.
-    fn read(parts_dir: &Path) -> Result<Self, StoreError> {
+    fn read(parts_dir: &Path, restore: &dyn Restore) -> Result<Self, StoreError> {
         let found = list(parts_dir)?;
         let (next_seq, newest_dir) = found.last().map_or((1, None), |(seq, dir)| (seq + 1, Some(dir.clone())));
         let mut state = State { next_seq, newest_dir, ..State::default() };
@@ -344,7 +344,7 @@ impl Recovered {
             let (view, payload) = match PartView::open(&dir, seq)? {
                 (view, payload) if view.is_sealed() => (view, payload),
                 _ => {
-                    let (part, payload) = ActivePart::recover(&dir, seq)?;
+                    let (part, payload) = ActivePart::recover(&dir, seq, restore)?;
                     match part.seal() {
                         Ok(view) => (view, payload),
                         Err(error) if is_full(&dir) => {

@@ -12,8 +12,9 @@ use crate::ports::StoreError;
 
 use super::journal::Mark;
 
-/// The format that this build writes and reads. Terms of format 1 say other things of identifiers and times: a search would miss events.
-pub(super) const FORMAT_VERSION: u32 = 2;
+/// The format that this build writes and reads. Terms of format 1 say other things of identifiers and times: a search would miss events. Blocks of format 2
+/// have the head of each record before it.
+pub(super) const FORMAT_VERSION: u32 = 3;
 
 /// What a part holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use super::index::{self, Columns, Indexer};
 use super::journal::Mark;
 use super::manifest::{FORMAT_VERSION, Manifest, Payload, Stats, check_version, engine_error, io_error, sync_dir, write_durably};
 use super::raw::{Loc, RawReader, RawWriter};
-use super::record;
+use super::record::Restore;
 use super::segment::SegmentView;
 
 /// What the engine wants to be allowed for its own way in, in bytes; nothing goes that way.
@@ -67,14 +67,18 @@ impl PartView {
         self.stats.time_min <= time && time <= self.stats.time_max
     }
 
-    /// Where an event is.
-    pub(super) fn find(&self, id: &EventId) -> Result<Option<Loc>, StoreError> {
+    /// The event of an id, if it is here.
+    pub(super) fn find(&self, id: &EventId, restore: &dyn Restore) -> Result<Option<Event>, StoreError> {
+        first_of(&self.raw, id, self.places(id)?, restore)
+    }
+
+    /// Where events lie whose ids begin like this one.
+    pub(super) fn places(&self, id: &EventId) -> Result<Vec<Loc>, StoreError> {
         let prefix = ids::prefix(id);
-        let found = match &self.ids {
-            Some(table) => table.find(prefix, &self.dir)?,
-            None => self.scan(prefix),
-        };
-        first_of(&self.raw, id, found)
+        match &self.ids {
+            Some(table) => table.find(prefix, &self.dir),
+            None => Ok(self.scan(prefix)),
+        }
     }
 
     fn scan(&self, prefix: u64) -> Vec<Loc> {
@@ -86,12 +90,13 @@ impl PartView {
     }
 }
 
-/// The first of the places that really holds this id.
-fn first_of(raw: &RawReader, id: &EventId, places: Vec<Loc>) -> Result<Option<Loc>, StoreError> {
+/// The event at the first of the places that really holds this id.
+fn first_of(raw: &RawReader, id: &EventId, places: Vec<Loc>, restore: &dyn Restore) -> Result<Option<Event>, StoreError> {
     for loc in places {
         let (block, _) = raw.block(loc.block())?;
-        if block.record(loc).and_then(record::read_id) == Some(*id) {
-            return Ok(Some(loc));
+        let event = block.record(loc).and_then(|stored| restore.restore(&stored)).filter(|event| event.id == *id);
+        if event.is_some() {
+            return Ok(event);
         }
     }
     Ok(None)
@@ -120,7 +125,6 @@ pub(super) struct ActivePart {
     ids: IdRuns,
     unflushed: Vec<(u64, Loc)>,
     pub(super) stats: Stats,
-    record: Vec<u8>,
 }
 
 impl ActivePart {
@@ -138,11 +142,11 @@ impl ActivePart {
     }
 
     /// Opens a part as of its last commit: what is past it is cut off.
-    pub(super) fn recover(dir: &Path, seq: u64) -> Result<(Self, Payload), StoreError> {
+    pub(super) fn recover(dir: &Path, seq: u64, restore: &dyn Restore) -> Result<(Self, Payload), StoreError> {
         let index = Index::open_in_dir(dir).map_err(|error| engine_error("open the index", dir, error))?;
         let payload = payload(&index, dir)?;
         let raw = RawWriter::open(dir, payload.raw_len, None)?;
-        let ids = recover_ids(dir, &payload)?;
+        let ids = recover_ids(dir, &payload, restore)?;
         Ok((Self::with(dir, seq, index, raw, ids, payload.stats.clone())?, payload))
     }
 
@@ -153,15 +157,13 @@ impl ActivePart {
         writer.set_merge_policy(Box::new(policy));
         let (_, columns) = index::schema();
         let reader = Arc::new(RawReader::open(dir)?);
-        let (indexer, unflushed, record) = (Indexer::default(), Vec::new(), Vec::new());
-        Ok(Self { dir: dir.to_owned(), seq, index, columns, writer, raw, reader, indexer, segments: Vec::new(), ids, unflushed, stats, record })
+        let (indexer, unflushed) = (Indexer::default(), Vec::new());
+        Ok(Self { dir: dir.to_owned(), seq, index, columns, writer, raw, reader, indexer, segments: Vec::new(), ids, unflushed, stats })
     }
 
     /// Takes an event in.
     pub(super) fn push(&mut self, event: &Event) -> Result<(), StoreError> {
-        self.record.clear();
-        record::write(event, &mut self.record);
-        let loc = self.raw.push(&self.record)?;
+        let loc = self.raw.push(event)?;
         let is_overfull = self.indexer.push(event, loc);
         if self.indexer.is_full() {
             self.write_segment()?;
@@ -176,8 +178,8 @@ impl ActivePart {
     }
 
     /// Whether a committed event of this part has the id.
-    pub(super) fn holds(&self, id: &EventId) -> Result<bool, StoreError> {
-        Ok(first_of(&self.reader, id, self.ids.find(ids::prefix(id)))?.is_some())
+    pub(super) fn holds(&self, id: &EventId, restore: &dyn Restore) -> Result<bool, StoreError> {
+        Ok(first_of(&self.reader, id, self.ids.find(ids::prefix(id)), restore)?.is_some())
     }
 
     /// Makes all of it durable together with the checkpoint, and with what the engine's journal says of it.
@@ -246,7 +248,7 @@ impl ActivePart {
 }
 
 /// The ids of a part as of its last commit: from their log, or from the records if the log is not what the commit says.
-fn recover_ids(dir: &Path, payload: &Payload) -> Result<IdRuns, StoreError> {
+fn recover_ids(dir: &Path, payload: &Payload, restore: &dyn Restore) -> Result<IdRuns, StoreError> {
     let path = dir.join("ids.log");
     let count = payload.stats.events;
     let log = std::fs::read(&path).unwrap_or_default();
@@ -259,9 +261,9 @@ fn recover_ids(dir: &Path, payload: &Payload) -> Result<IdRuns, StoreError> {
         }
         None => {
             let mut entries = Vec::new();
-            RawReader::open(dir)?.each(payload.raw_len, |loc, bytes| {
-                if let Some(id) = record::read_id(bytes) {
-                    entries.push((ids::prefix(&id), loc));
+            RawReader::open(dir)?.each(payload.raw_len, |loc, stored| {
+                if let Some(event) = stored.and_then(|stored| restore.restore(&stored)) {
+                    entries.push((ids::prefix(&event.id), loc));
                 }
             })?;
             write_durably(&path, &ids::encode(&entries))?;

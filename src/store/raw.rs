@@ -1,7 +1,9 @@
 //! Raw records in compressed blocks, appended to one file.
 //!
-//! A block is a header of 24 bytes (format, dictionary, three zero-able bytes, compressed length, plain length, records, CRC-32 of what
-//! precedes it and of the body, all little-endian) and a zstd frame. Plain, it holds the records, each after its length.
+//! A block is a header of 24 bytes (format, dictionary, two bytes of nothing, compressed length, plain length, records, CRC-32 of what
+//! precedes it and of the body, all little-endian) and a zstd frame. Plain, it holds the names that its records have (their number, then each
+//! after its length), five columns of numbers, an entry a record (which names; position, offset and time of receipt, each as a step from the
+//! record before; length of the text), and the texts. So what is alike stands side by side, and what recurs is written once a block.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -10,11 +12,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use crate::model::{Event, Position, Timestamp};
 use crate::ports::StoreError;
 
 use super::manifest::{io_error, write_durably};
+use super::record::{self, Names, StoredRecord};
+use super::varint;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const HEADER_BYTES: usize = 24;
 /// A block is closed once it has so many plain bytes.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -23,6 +28,8 @@ const BLOCK_RECORDS_MAX: usize = 1000;
 const SLOT_BITS: u32 = 10;
 /// Plain length past which a header is taken for damage.
 const PLAIN_BYTES_MAX: usize = 64 << 20;
+/// Numbers of a record that are told as steps.
+const STEPPED: usize = 3;
 const LEVEL: i32 = 3;
 const DICT_BYTES: usize = 112 << 10;
 /// Records and bytes seen before a dictionary is trained.
@@ -104,15 +111,13 @@ impl RawReader {
         Ok((block, offset + (HEADER_BYTES + body_len) as u64))
     }
 
-    /// Every record below a length of the file, in order.
-    pub(super) fn each(&self, upto: u64, mut to: impl FnMut(Loc, &[u8])) -> Result<(), StoreError> {
+    /// Every record below a length of the file, in order; nothing for one that is not what was written.
+    pub(super) fn each(&self, upto: u64, mut to: impl FnMut(Loc, Option<StoredRecord>)) -> Result<(), StoreError> {
         let mut offset = 0;
         while offset < upto {
             let (block, after) = self.block(offset)?;
-            for slot in 0..block.ends.len() {
-                if let Some(record) = block.slot(slot) {
-                    to(Loc::new(offset, slot), record);
-                }
+            for slot in 0..block.heads.len() {
+                to(Loc::new(offset, slot), block.slot(slot));
             }
             offset = after;
         }
@@ -130,30 +135,127 @@ fn checksum(header: &[u8; HEADER_BYTES], body: &[u8]) -> u32 {
 /// A decompressed block.
 pub(super) struct Block {
     plain: Vec<u8>,
-    ends: Vec<(u32, u32)>,
+    names: Vec<Option<Names>>,
+    heads: Vec<Head>,
+}
+
+/// What the columns tell of a record.
+#[derive(Debug, Clone, Copy, Default)]
+struct Head {
+    names: u64,
+    /// Position, offset, time of receipt in nanoseconds.
+    numbers: [u64; STEPPED],
+    /// Of the text, within the block: where it begins, and its length.
+    start: usize,
+    len: usize,
 }
 
 impl Block {
     fn index(plain: Vec<u8>, records: usize) -> Option<Self> {
-        let mut ends = Vec::with_capacity(records.min(BLOCK_RECORDS_MAX));
-        let mut at = 0_usize;
-        for _ in 0..records {
-            let len = u32::from_le_bytes(plain.get(at..at + 4)?.try_into().ok()?);
-            let end = (at + 4).checked_add(len as usize).filter(|end| *end <= plain.len())?;
-            ends.push((u32::try_from(at + 4).ok()?, u32::try_from(end).ok()?));
-            at = end;
+        if records > BLOCK_RECORDS_MAX {
+            return None;
         }
-        (at == plain.len()).then_some(Self { plain, ends })
+        let mut reader = varint::Reader(&plain);
+        let mut names = Vec::new();
+        for _ in 0..reader.number()? {
+            let len = usize::try_from(reader.number()?).ok()?;
+            names.push(record::read_names(reader.bytes(len)?));
+        }
+        let mut heads = vec![Head::default(); records];
+        for head in &mut heads {
+            head.names = reader.number()?;
+        }
+        for at in 0..STEPPED {
+            let mut before = 0;
+            for head in &mut heads {
+                before = reader.step(before)?;
+                head.numbers[at] = before;
+            }
+        }
+        for head in &mut heads {
+            head.len = usize::try_from(reader.number()?).ok()?;
+        }
+        let mut at = plain.len() - reader.0.len();
+        for head in &mut heads {
+            head.start = at;
+            at = at.checked_add(head.len)?;
+        }
+        (at == plain.len()).then_some(Self { plain, names, heads })
     }
 
-    fn slot(&self, slot: usize) -> Option<&[u8]> {
-        let (start, end) = *self.ends.get(slot)?;
-        self.plain.get(start as usize..end as usize)
+    fn slot(&self, slot: usize) -> Option<StoredRecord> {
+        let head = self.heads.get(slot)?;
+        let names = self.names.get(usize::try_from(head.names).ok()?)?.as_ref()?;
+        let text = std::str::from_utf8(self.plain.get(head.start..head.start + head.len)?).ok()?;
+        let [position, offset, received] = head.numbers;
+        Some(names.record(Position(position), offset, Timestamp::from_nanos(received.cast_signed()), text))
     }
 
     /// The record at a place in this block.
-    pub(super) fn record(&self, loc: Loc) -> Option<&[u8]> {
+    pub(super) fn record(&self, loc: Loc) -> Option<StoredRecord> {
         self.slot(loc.slot())
+    }
+}
+
+/// A block that is being filled.
+#[derive(Default)]
+struct Open {
+    /// Each after its length.
+    names: Vec<u8>,
+    /// Where those names lie.
+    known: Vec<std::ops::Range<usize>>,
+    /// Names, position, offset, time of receipt, length.
+    columns: [Vec<u8>; STEPPED + 2],
+    last: [u64; STEPPED],
+    texts: Vec<u8>,
+    records: usize,
+    /// Names of the event that is being taken in.
+    own: Vec<u8>,
+}
+
+impl Open {
+    fn is_full(&self) -> bool {
+        self.names.len() + self.texts.len() >= BLOCK_BYTES || self.records >= BLOCK_RECORDS_MAX
+    }
+
+    fn push(&mut self, event: &Event) {
+        self.own.clear();
+        record::write_names(event, &mut self.own);
+        let known = self.known.iter().rposition(|at| self.names.get(at.clone()) == Some(self.own.as_slice()));
+        let names = known.unwrap_or_else(|| {
+            varint::write(self.own.len() as u64, &mut self.names);
+            let start = self.names.len();
+            self.names.extend_from_slice(&self.own);
+            self.known.push(start..self.names.len());
+            self.known.len() - 1
+        });
+        varint::write(names as u64, &mut self.columns[0]);
+        let numbers = [event.position.0, event.offset, event.origin.received.nanos().cast_unsigned()];
+        for (at, number) in numbers.into_iter().enumerate() {
+            varint::write_step(self.last[at], number, &mut self.columns[at + 1]);
+        }
+        self.last = numbers;
+        let text = event.doc.text().as_bytes();
+        varint::write(text.len() as u64, &mut self.columns[STEPPED + 1]);
+        self.texts.extend_from_slice(text);
+        self.records += 1;
+    }
+
+    /// What the block holds, plain.
+    fn write(&self, to: &mut Vec<u8>) {
+        varint::write(self.known.len() as u64, to);
+        to.extend_from_slice(&self.names);
+        self.columns.iter().for_each(|column| to.extend_from_slice(column));
+        to.extend_from_slice(&self.texts);
+    }
+
+    fn clear(&mut self) {
+        self.names.clear();
+        self.known.clear();
+        self.columns.iter_mut().for_each(Vec::clear);
+        self.last = [0; STEPPED];
+        self.texts.clear();
+        self.records = 0;
     }
 }
 
@@ -163,8 +265,8 @@ pub(super) struct RawWriter {
     file: File,
     /// Length of the file with all closed blocks.
     len: u64,
+    open: Open,
     plain: Vec<u8>,
-    records: usize,
     dict: u8,
     compressor: zstd::bulk::Compressor<'static>,
     samples: Option<Samples>,
@@ -203,24 +305,22 @@ impl RawWriter {
         let dict = newest_dict(dir).map(|(number, _)| number).unwrap_or_default();
         let compressor = compressor(dir, dict)?;
         let samples = (dict < 2).then(Samples::default);
-        Ok(Self { dir: dir.to_owned(), file, len, plain: Vec::with_capacity(2 * BLOCK_BYTES), records: 0, dict, compressor, samples })
+        Ok(Self { dir: dir.to_owned(), file, len, open: Open::default(), plain: Vec::with_capacity(2 * BLOCK_BYTES), dict, compressor, samples })
     }
 
-    /// Takes a record in and tells where it will be.
-    pub(super) fn push(&mut self, record: &[u8]) -> Result<Loc, StoreError> {
-        if self.plain.len() >= BLOCK_BYTES || self.records >= BLOCK_RECORDS_MAX {
+    /// Takes an event in and tells where it will be.
+    pub(super) fn push(&mut self, event: &Event) -> Result<Loc, StoreError> {
+        if self.open.is_full() {
             self.seal()?;
         }
-        let loc = Loc::new(self.len, self.records);
-        let len = u32::try_from(record.len()).expect("a record is at most 4 MiB and its names are short");
-        self.plain.extend_from_slice(&len.to_le_bytes());
-        self.plain.extend_from_slice(record);
-        self.records += 1;
+        let loc = Loc::new(self.len, self.open.records);
+        self.open.push(event);
+        let text = event.doc.text().as_bytes();
         if let Some(samples) = &mut self.samples
-            && samples.bytes.len() + record.len() <= SAMPLE_BYTES_MAX
+            && samples.bytes.len() + text.len() <= SAMPLE_BYTES_MAX
         {
-            samples.bytes.extend_from_slice(record);
-            samples.sizes.push(record.len());
+            samples.bytes.extend_from_slice(text);
+            samples.sizes.push(text.len());
         }
         Ok(loc)
     }
@@ -233,15 +333,17 @@ impl RawWriter {
     }
 
     fn seal(&mut self) -> Result<(), StoreError> {
-        if self.records == 0 {
+        if self.open.records == 0 {
             return Ok(());
         }
+        self.plain.clear();
+        self.open.write(&mut self.plain);
         let path = self.dir.join("raw.blk");
         let body = self.compressor.compress(&self.plain).map_err(|error| io_error("compress a block of", &path, error))?;
         let mut header = [0_u8; HEADER_BYTES];
         header[0] = FORMAT;
         header[1] = self.dict;
-        for (at, value) in [(4, body.len()), (8, self.plain.len()), (12, self.records)] {
+        for (at, value) in [(4, body.len()), (8, self.plain.len()), (12, self.open.records)] {
             header[at..at + 4].copy_from_slice(&u32::try_from(value).expect("a block is at most a few records past 16 KiB").to_le_bytes());
         }
         let sum = checksum(&header, &body);
@@ -250,8 +352,7 @@ impl RawWriter {
         block.extend_from_slice(&body);
         self.file.write_all(&block).map_err(|error| io_error("write", &path, error))?;
         self.len += block.len() as u64;
-        self.plain.clear();
-        self.records = 0;
+        self.open.clear();
         self.train()
     }
 

@@ -1,6 +1,8 @@
-//! A stored record: a compact header and the record's text, byte for byte.
+//! A stored record: where it came from, and its text, byte for byte. Its id is not stored: who restores it gets it again.
 
-use crate::model::{ClusterId, EnvelopeKind, Event, EventId, Field, Kind, Position, TenantId, Timestamp, Wrapped};
+use crate::model::{ClusterId, EnvelopeKind, Event, Field, Kind, Position, TenantId, Timestamp, Wrapped};
+
+use super::varint;
 
 /// First byte of a record: bits that say what it has. Bit 0 is always set.
 const PLAIN: u8 = 1;
@@ -12,7 +14,6 @@ const WRAPPED: u8 = 4;
 /// One record as it lies in a block: all that is needed to normalise it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRecord {
-    pub id: EventId,
     pub kind: Kind,
     /// It claimed another kind, which its source may not carry.
     pub is_forged: bool,
@@ -37,67 +38,71 @@ pub trait Restore: Send + Sync {
     fn restore(&self, stored: &StoredRecord) -> Option<Event>;
 }
 
-/// Appends the stored form of an event.
-pub(super) fn write(event: &Event, to: &mut Vec<u8>) {
+/// What many records have in common: where they came from, in what, and what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Names {
+    kind: Kind,
+    is_forged: bool,
+    envelope: EnvelopeKind,
+    tenant: TenantId,
+    cluster: ClusterId,
+    source: String,
+    partition: String,
+    object: String,
+    wrapped: Wrapped,
+}
+
+/// Appends what an event has in common with others.
+pub(super) fn write_names(event: &Event, to: &mut Vec<u8>) {
     let forged = if event.fact(Field::EventForgedKind).is_some() { FORGED } else { 0 };
     let wrapped = if event.wrapped.is_empty() { None } else { serde_json::to_string(&event.wrapped).ok() };
     to.push(PLAIN | forged | if wrapped.is_some() { WRAPPED } else { 0 });
-    to.extend_from_slice(&event.id.0);
-    to.extend_from_slice(&event.position.0.to_le_bytes());
-    to.extend_from_slice(&event.offset.to_le_bytes());
-    to.extend_from_slice(&event.origin.received.nanos().to_le_bytes());
     let names = [event.kind.name(), event.envelope.name(), event.tenant.as_str(), event.cluster.as_str()];
-    let places = [event.origin.source.0.as_ref(), event.origin.partition.0.as_ref(), event.origin.object.as_ref(), event.doc.text()];
+    let places = [event.origin.source.0.as_ref(), event.origin.partition.0.as_ref(), event.origin.object.as_ref()];
     for text in wrapped.as_deref().into_iter().chain(names).chain(places) {
-        let len = u32::try_from(text.len()).expect("a record is at most 4 MiB and names are shorter");
-        to.extend_from_slice(&len.to_le_bytes());
+        varint::write(text.len() as u64, to);
         to.extend_from_slice(text.as_bytes());
     }
 }
 
-/// Only the id of a stored record.
-pub(super) fn read_id(bytes: &[u8]) -> Option<EventId> {
-    bytes.get(1..17).and_then(|id| id.try_into().ok()).map(EventId)
-}
-
-/// Reads a stored record.
-pub(super) fn read(bytes: &[u8]) -> Option<StoredRecord> {
-    let mut cursor = Cursor(bytes);
-    let [bits] = cursor.take()?;
+/// Reads what [`write_names`] wrote.
+pub(super) fn read_names(bytes: &[u8]) -> Option<Names> {
+    let (bits, rest) = bytes.split_first()?;
     if bits & !(FORGED | WRAPPED) != PLAIN {
         return None;
     }
-    let id = EventId(cursor.take()?);
-    let position = Position(u64::from_le_bytes(cursor.take()?));
-    let offset = u64::from_le_bytes(cursor.take()?);
-    let received = Timestamp::from_nanos(i64::from_le_bytes(cursor.take()?));
-    let wrapped = if bits & WRAPPED == 0 { Wrapped::default() } else { serde_json::from_str(cursor.text()?).ok()? };
-    let kind = Kind::by_name(cursor.text()?)?;
-    let envelope = envelope_by_name(cursor.text()?)?;
-    let tenant = cursor.text()?.parse().ok()?;
-    let cluster = cursor.text()?.parse().ok()?;
-    let [source, partition, object, text] = [cursor.text()?, cursor.text()?, cursor.text()?, cursor.text()?].map(str::to_owned);
-    let is_forged = bits & FORGED != 0;
-    Some(StoredRecord { id, kind, is_forged, envelope, wrapped, tenant, cluster, source, partition, object, position, offset, received, text })
+    let mut reader = varint::Reader(rest);
+    let wrapped = if bits & WRAPPED == 0 { Wrapped::default() } else { serde_json::from_str(reader.text()?).ok()? };
+    let kind = Kind::by_name(reader.text()?)?;
+    let envelope = envelope_by_name(reader.text()?)?;
+    let tenant = reader.text()?.parse().ok()?;
+    let cluster = reader.text()?.parse().ok()?;
+    let [source, partition, object] = [reader.text()?, reader.text()?, reader.text()?].map(str::to_owned);
+    Some(Names { kind, is_forged: bits & FORGED != 0, envelope, tenant, cluster, source, partition, object, wrapped })
+}
+
+impl Names {
+    /// The record with these names.
+    pub(super) fn record(&self, position: Position, offset: u64, received: Timestamp, text: &str) -> StoredRecord {
+        let Self { kind, is_forged, envelope, tenant, cluster, source, partition, object, wrapped } = self.clone();
+        StoredRecord {
+            kind,
+            is_forged,
+            envelope,
+            tenant,
+            cluster,
+            source,
+            partition,
+            object,
+            position,
+            offset,
+            received,
+            wrapped,
+            text: text.to_owned(),
+        }
+    }
 }
 
 fn envelope_by_name(name: &str) -> Option<EnvelopeKind> {
     EnvelopeKind::ALL.into_iter().find(|kind| kind.name() == name)
-}
-
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let len = u32::from_le_bytes(self.take()?) as usize;
-        let (text, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok()
-    }
 }

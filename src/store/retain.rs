@@ -20,7 +20,6 @@ use crate::ports::StoreError;
 use super::event_log::EventLog;
 use super::manifest::{io_error, sync_dir, write_durably};
 use super::part::PartView;
-use super::record;
 
 /// Parts that the record names one by one. Of earlier ones it keeps the sum.
 const NAMED_MAX: usize = 1_000;
@@ -153,8 +152,8 @@ fn age_of(part: &PartView, span: Duration) -> Timestamp {
 /// How many events of a part each source brought.
 fn by_source(part: &PartView) -> Result<BTreeMap<SourceId, u64>, StoreError> {
     let mut counts: BTreeMap<SourceId, u64> = BTreeMap::new();
-    part.raw.each(part.raw_len, |_, bytes| {
-        if let Some(stored) = record::read(bytes) {
+    part.raw.each(part.raw_len, |_, stored| {
+        if let Some(stored) = stored {
             *counts.entry(SourceId::from(stored.source.as_str())).or_default() += 1;
         }
     })?;

@@ -25,7 +25,7 @@ use crate::query::Query;
 
 use super::event_log::Parts;
 use super::part::PartView;
-use super::record::{self, Restore};
+use super::record::Restore;
 
 /// Events a page may have.
 pub const LIMIT_MAX: usize = 1000;
@@ -180,10 +180,7 @@ impl Searcher {
     /// One event by its id.
     pub fn get(&self, id: &EventId) -> Result<Option<Hit>, SearchError> {
         for part in self.parts_between(i64::MIN, i64::MAX) {
-            if let Some(loc) = part.find(id)? {
-                let (block, _) = part.raw.block(loc.block())?;
-                let stored = block.record(loc).and_then(record::read);
-                let event = stored.and_then(|stored| self.restore.restore(&stored)).ok_or_else(|| page::unreadable(&part, loc))?;
+            if let Some(event) = part.find(id, self.restore.as_ref())? {
                 return Ok(Some(Hit { id: event.id, time: event.time, event }));
             }
         }

@@ -10,7 +10,7 @@ use crate::ports::StoreError;
 
 use super::folder::parts_of;
 use super::part::PartView;
-use super::record::{self, Restore};
+use super::record::Restore;
 use super::retain::Purged;
 
 /// Problems that a report lists; further ones are counted.
@@ -76,23 +76,25 @@ pub fn verify(path: &Path, restore: &dyn Restore, mut each: impl FnMut(u64)) -> 
         let before = verified.records;
         let name = dir.display().to_string();
         let mut wrong = Vec::new();
-        let read = part.raw.each(payload.raw_len, |_, bytes| {
+        let read = part.raw.each(payload.raw_len, |loc, stored| {
             verified.records += 1;
             if verified.records.is_multiple_of(10_000) {
                 each(verified.records);
             }
-            let Some(stored) = record::read(bytes) else {
-                wrong.push(format!("`{name}`: record {} can not be read", verified.records - before));
+            let at = verified.records - before;
+            let Some(stored) = stored else {
+                wrong.push(format!("`{name}`: record {at} can not be read"));
                 return;
             };
-            ids.push(stored.id.0);
             *verified.by_source.entry(SourceId::from(stored.source.as_str())).or_default() += 1;
-            if restore.restore(&stored).is_none_or(|event| event.id != stored.id) {
-                wrong.push(format!("`{name}`: record {} is not the event {} that it was", verified.records - before, stored.id));
-            }
-            match part.find(&stored.id) {
-                Ok(Some(_)) => {}
-                Ok(None) => wrong.push(format!("`{name}`: event {} is not in the table of ids", stored.id)),
+            let Some(event) = restore.restore(&stored) else {
+                wrong.push(format!("`{name}`: record {at} is no event"));
+                return;
+            };
+            ids.push(event.id.0);
+            match part.places(&event.id) {
+                Ok(places) if places.contains(&loc) => {}
+                Ok(_) => wrong.push(format!("`{name}`: record {at} is event {}, which the table of ids does not have there", event.id)),
                 Err(error) => wrong.push(told(&error)),
             }
         });

@@ -10,7 +10,7 @@ use crate::store::ids;
 use crate::store::manifest::engine_error;
 use crate::store::part::PartView;
 use crate::store::raw::{Block, Loc};
-use crate::store::record::{self, Restore};
+use crate::store::record::Restore;
 use crate::store::segment::SegmentView;
 
 use super::bits::Bits;
@@ -44,7 +44,7 @@ impl<'a> Fetch<'a> {
             }
             self.blocks.insert(loc.block(), self.part.raw.block(loc.block())?.0);
         }
-        let stored = self.blocks.get(&loc.block()).and_then(|block| block.record(loc)).and_then(record::read);
+        let stored = self.blocks.get(&loc.block()).and_then(|block| block.record(loc));
         stored.and_then(|stored| self.restore.restore(&stored)).ok_or_else(|| unreadable(self.part, loc))
     }
 }

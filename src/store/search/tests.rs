@@ -30,7 +30,7 @@ impl Restore for Plain {
             }
         }
         let time = Timestamp::from_nanos(doc.text_at(crate::model::Path::of(["t"]))?.parse().ok()?);
-        facts.push_text(Field::EventId, &stored.id.to_string());
+        facts.push_text(Field::EventId, &EventId::of(blake3::Hasher::new().update(stored.text.as_bytes())).to_string());
         facts.push_text(Field::EventTime, &time.to_string());
         facts.push_text(Field::EventKind, stored.kind.name());
         facts.seal();
@@ -42,7 +42,8 @@ impl Restore for Plain {
             object: stored.object.as_str().into(),
             received: stored.received,
         });
-        let (id, kind, envelope, position, offset) = (stored.id, stored.kind, stored.envelope, stored.position, stored.offset);
+        let id = EventId::of(blake3::Hasher::new().update(stored.text.as_bytes()));
+        let (kind, envelope, position, offset) = (stored.kind, stored.envelope, stored.position, stored.offset);
         let (tenant, cluster, act) = (stored.tenant.clone(), stored.cluster.clone(), Default::default());
         Some(Event { id, act, kind, envelope, tenant, cluster, time, origin, position, offset, wrapped: stored.wrapped.clone(), facts, doc })
     }
@@ -50,7 +51,6 @@ impl Restore for Plain {
 
 fn event(text: &str) -> Event {
     let stored = StoredRecord {
-        id: EventId::of(blake3::Hasher::new().update(text.as_bytes())),
         kind: Kind::Other,
         is_forged: false,
         envelope: EnvelopeKind::Native,
