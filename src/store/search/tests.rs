@@ -472,7 +472,7 @@ fn one_writer_and_no_other_format() {
         std::fs::write(dir.path().join("format_version"), format).unwrap();
         EventLog::open(LogSettings::at(dir.path()), clock(), Arc::new(Plain))
     };
-    assert!(matches!(with("3"), Err(StoreError::Newer { found: 3, .. })));
+    assert!(matches!(with("4"), Err(StoreError::Newer { found: 4, .. })));
     assert!(matches!(with("1"), Err(StoreError::Older { found: 1, .. })));
     let request = SearchRequest { cursor: Some("00".repeat(28)), ..SearchRequest::new(Query::All) };
     let searcher = Searcher::new(Arc::new(arc_swap::ArcSwap::from_pointee(Vec::new())), Arc::new(Plain));
