@@ -41,6 +41,7 @@ const SAME: &[(&str, &[Field])] = &[
     ("source.namespace", &[Field::SrcNamespace, Field::K8sNamespace]),
     ("source.pod_name", &[Field::SrcPod, Field::K8sPod]),
     ("sourceIPs", &[Field::SrcIp, Field::SrcIps]),
+    ("user.extra.authentication.kubernetes.io/credential-id", &[Field::ActorCredentialId]),
     ("user.username", &[Field::ActorUserName]),
 ];
 /// Memory of events that are in no segment yet, in bytes; then they become one.
@@ -198,7 +199,7 @@ impl Indexer {
             let field = *self.names.overfull.get_or_insert_with(|| inverted.field(term::OVERFULL));
             inverted.add(field, "", false);
         }
-        self.inverted.end(Row { time: event.time.nanos(), loc: loc.0, id: ids::prefix(&event.id) });
+        self.inverted.end(Row { time: event.time.nanos(), loc: loc.0, id: ids::head(ids::prefix(&event.id)) });
         self.is_overfull
     }
 
@@ -277,7 +278,7 @@ impl Indexer {
 
     fn facts(&mut self, places: &[Place<'_>]) {
         for (at, (fact, _, value)) in places.iter().enumerate() {
-            if matches!(fact, Field::EventId | Field::EventTime | Field::EventIngested) {
+            if is_apart(*fact) {
                 continue;
             }
             if self.is_with_leaf.get(at) != Some(&true) {
@@ -325,9 +326,11 @@ impl Indexer {
             let native = self.names.native(event, leaf, &mut self.inverted);
             let value = event.doc.value(leaf).text;
             if facts != 0 {
-                let may_share = native.form == Form::Lean && !is_empty;
-                if may_share && let Some(field) = self.names.set(facts, event, leaf, &mut self.inverted) {
-                    self.add(field, Form::Whole, value);
+                let form = Form::of_both(facts_in(facts)).filter(|_| native.form == Form::Lean && !is_empty);
+                if let Some(form) = form
+                    && let Some(field) = self.names.set(facts, event, leaf, &mut self.inverted)
+                {
+                    self.add(field, form, value);
                     continue;
                 }
                 facts_in(facts).for_each(|fact| self.fact(fact, value));
@@ -343,7 +346,7 @@ impl Indexer {
 /// A fact, the leaf that it is, and its value.
 type Place<'a> = (Field, Option<usize>, Value<'a>);
 
-/// Whether a fact has terms of its own, or none.
+/// Whether a fact has no terms.
 fn is_apart(fact: Field) -> bool {
-    Form::of_fact(fact) == Form::Lean || matches!(fact, Field::EventId | Field::EventTime | Field::EventIngested)
+    matches!(fact, Field::EventId | Field::EventTime | Field::EventIngested)
 }

@@ -32,7 +32,7 @@ pub(super) struct Row {
     /// Event time, in nanoseconds since 1970.
     pub(super) time: i64,
     pub(super) loc: u64,
-    /// The first bytes of its id.
+    /// The first bits of its id, as [`super::ids::head`] has them.
     pub(super) id: u64,
 }
 

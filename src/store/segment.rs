@@ -27,6 +27,7 @@ pub(super) struct SegmentView {
 struct Shared {
     facts: Vec<Field>,
     native: String,
+    form: Form,
     /// What its terms begin with.
     prefix: String,
 }
@@ -56,7 +57,7 @@ impl SegmentView {
             FieldRef::Fact(fact) => both.facts.contains(fact),
             FieldRef::Native { .. } => both.native == written,
         };
-        let others = self.shared.iter().filter(is_of).map(|both| TermRange { prefix: Cow::Borrowed(both.prefix.as_str()), form: Form::Whole });
+        let others = self.shared.iter().filter(is_of).map(|both| TermRange { prefix: Cow::Borrowed(both.prefix.as_str()), form: both.form });
         std::iter::once(TermRange { prefix: Cow::Owned(own), form }).chain(others).collect()
     }
 }
@@ -70,7 +71,8 @@ fn shared(terms: &InvertedIndexReader) -> io::Result<Vec<Shared>> {
         let Some((key, _)) = stream.next() else { break };
         let Some(prefix) = std::str::from_utf8(key).ok().and_then(term::prefix_of).filter(|prefix| prefix.starts_with(term::BOTH)) else { break };
         if let Some((facts, native)) = term::names_of_both(prefix) {
-            found.push(Shared { facts, native: native.to_owned(), prefix: prefix.to_owned() });
+            let form = Form::of_both(facts.iter().copied()).unwrap_or(Form::Whole);
+            found.push(Shared { facts, native: native.to_owned(), form, prefix: prefix.to_owned() });
         }
         from = term::end_of(prefix);
     }

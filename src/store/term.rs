@@ -5,7 +5,7 @@
 //! dictionary. A value that is long or odd becomes its start, a mark and a hash: found whole by its hash, else by checking the event.
 //!
 //! **Lean values.** What is unique to nearly every event would be most of the dictionary. So of native values an identifier (a UUID, 32 hex
-//! digits and more, whatever stands before them) becomes one of 4,096 hashes, a time its minute, and of a request's query string the
+//! digits and more, whatever stands before them) becomes one of 4,096 hashes, a time its ten minutes, and of a request's query string the
 //! numbers go. Such a term stands for many values; an event that has it is looked at.
 
 use std::borrow::Cow;
@@ -48,8 +48,10 @@ const HASH_DIGITS: usize = 32;
 pub(super) const LEAN_HEAD_MAX: usize = 32;
 /// Hex digits of the hash of an identifier.
 const LEAN_DIGITS: usize = 3;
-/// Bytes of a time down to its minute.
-const MINUTE_BYTES: usize = "2026-01-01t00:00".len();
+/// Bytes of a time down to its ten minutes.
+const TIME_BYTES: usize = "2026-01-01t00:0".len();
+/// The shortest text that may be lean.
+const LEAN_BYTES_MIN: usize = "2026-01-01t00:00:00z".len();
 
 /// Lower case, character by character: no context, so a part of a text folds as the text does.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {
@@ -174,6 +176,12 @@ impl Form {
         if matches!(fact, Field::K8sAuditId | Field::ActorCredentialId) { Self::Lean } else { Self::Whole }
     }
 
+    /// Of values that are all of these facts and a native leaf at once; none if the facts have different forms.
+    pub(super) fn of_both(mut facts: impl Iterator<Item = Field>) -> Option<Self> {
+        let form = Self::of_fact(facts.next()?);
+        facts.all(|fact| Self::of_fact(fact) == form).then_some(form)
+    }
+
     /// Of a native field.
     pub(super) fn of_native(path: &str) -> Self {
         if is_unlisted(path) {
@@ -214,8 +222,8 @@ pub(super) struct TermRange<'a> {
 fn write_lean(value: &str, is_uri: bool, to: &mut String) {
     let folded = fold(value);
     match lean(&folded) {
-        Some(Lean::Time(minute)) => {
-            to.push_str(minute);
+        Some(Lean::Time(start)) => {
+            to.push_str(start);
             to.push(CUT);
         }
         Some(Lean::Id(head)) => {
@@ -229,7 +237,7 @@ fn write_lean(value: &str, is_uri: bool, to: &mut String) {
 }
 
 enum Lean<'a> {
-    /// Down to the minute.
+    /// Down to its ten minutes.
     Time(&'a str),
     /// What stands before the identifier.
     Id(&'a str),
@@ -238,11 +246,11 @@ enum Lean<'a> {
 /// Whether a value in lower case is one of those that are unique to nearly every event.
 fn lean(folded: &str) -> Option<Lean<'_>> {
     let bytes = folded.as_bytes();
-    if bytes.len() < MINUTE_BYTES + 4 || bytes.len() > LEAN_HEAD_MAX + VALUE_KEPT_BYTES / 2 {
+    if bytes.len() < LEAN_BYTES_MIN || bytes.len() > LEAN_HEAD_MAX + VALUE_KEPT_BYTES / 2 {
         return None;
     }
     if is_time(bytes) {
-        return folded.get(..MINUTE_BYTES).map(Lean::Time);
+        return folded.get(..TIME_BYTES).map(Lean::Time);
     }
     let digits = bytes.iter().rev().take_while(|b| b.is_ascii_hexdigit()).count();
     let len = if digits >= HASH_DIGITS {
@@ -374,8 +382,8 @@ mod tests {
         assert_eq!((id.len(), is_cut(&id), is_shared(&id)), (4, true, true));
         assert_eq!(term("JTI=015b96e0-8a63-5b50-bc22-d554c311b5c8", false).strip_prefix("jti=").map(str::len), Some(4));
         assert_eq!(term(&format!("containerd://{}", "0f".repeat(32)), false).strip_prefix("containerd://").map(str::len), Some(4));
-        assert_eq!(term("2026-11-20T00:00:26.067027Z", false), "2026-11-20t00:00\u{1b}");
-        assert_eq!(term("2026-11-20T00:00:26+02:00", false), "2026-11-20t00:00\u{1b}");
+        assert_eq!(term("2026-11-20T00:00:26.067027Z", false), "2026-11-20t00:0\u{1b}");
+        assert_eq!(term("2026-11-20T00:00:26+02:00", false), "2026-11-20t00:0\u{1b}");
         for plain in ["2026-11-20", "2026-11-20T00:00:26 and more", "web-9a189e4c-4d8f", "9a189e4c-4d8f-f136-f007-bbbf3fd94dcx"] {
             assert_eq!(term(plain, false), fold(plain), "it stays as it is");
         }

@@ -121,9 +121,9 @@ impl Page {
     }
 
     /// Whether an event of this time and beginning of an id cannot get in.
-    fn is_out(&self, time: i64, prefix: u64) -> bool {
-        let key = (Reverse(time), prefix);
-        let short = |key: &Key| (key.0, ids::prefix(&key.1));
+    fn is_out(&self, time: i64, head: u64) -> bool {
+        let key = (Reverse(time), head);
+        let short = |key: &Key| (key.0, ids::head(ids::prefix(&key.1)));
         self.after.as_ref().is_some_and(|after| key < short(after))
             || self.hits.len() >= self.limit && self.hits.last_key_value().is_some_and(|(worst, _)| key > short(worst))
     }

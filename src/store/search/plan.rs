@@ -166,8 +166,8 @@ impl Planner<'_> {
         let Some(text) = exact else { return self.look_at_all() };
         let mut maybe = Bits::none(self.segment.len);
         if let Ok(id) = text.parse::<EventId>() {
-            let prefix = ids::prefix(&id);
-            (0..self.segment.len).filter(|doc| self.segment.id.get_val(*doc) == prefix).for_each(|doc| maybe.insert(doc));
+            let head = ids::head(ids::prefix(&id));
+            (0..self.segment.len).filter(|doc| self.segment.id.get_val(*doc) == head).for_each(|doc| maybe.insert(doc));
         }
         Bounds { sure: Bits::none(self.segment.len), maybe: Some(maybe) }
     }
@@ -247,7 +247,7 @@ impl Planner<'_> {
         }
         let mut ids = Bits::none(self.segment.len);
         if let Some(Ok(id)) = exact(wild).map(|text| text.parse::<EventId>()) {
-            (0..self.segment.len).filter(|doc| self.segment.id.get_val(*doc) == ids::prefix(&id)).for_each(|doc| ids.insert(doc));
+            (0..self.segment.len).filter(|doc| self.segment.id.get_val(*doc) == ids::head(ids::prefix(&id))).for_each(|doc| ids.insert(doc));
         }
         Ok(sum.join(&Bounds { sure: Bits::none(self.segment.len), maybe: Some(ids) }, Bits::or))
     }

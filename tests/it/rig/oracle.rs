@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::bucket::Bucket;
 use super::diary::Diary;
 use super::events::{Kind, RULES, record};
-use super::present::{PROBE_MS_MAX, Present};
+use super::present::{Present, probe_ms_max};
 use super::reference::{self, Expected};
 use super::sink::Sink;
 
@@ -226,7 +226,7 @@ impl Verdict {
             some("damaged", &self.damaged),
             some("alerts", &self.alerts_wrong),
             some("messages", &self.messages_wrong),
-            (self.probe_ms > PROBE_MS_MAX).then(|| format!("a fresh record was found only after {} ms", self.probe_ms)),
+            (self.probe_ms > probe_ms_max()).then(|| format!("a fresh record was found only after {} ms", self.probe_ms)),
             (self.remainder != 0).then(|| format!("the ledger has a remainder of {}", self.remainder)),
         ];
         lists.into_iter().flatten().collect()

@@ -21,10 +21,14 @@ const AT_ONCE: usize = 3;
 const DRAIN_S: u64 = 300;
 /// How long alerts and their messages may take after that.
 const SETTLE_S: u64 = 120;
-/// Within this a fresh record is found, in milliseconds.
-pub(crate) const PROBE_MS_MAX: u128 = 5_000;
+/// Within this a fresh record is found, in milliseconds. `BARTIZAN_PROBE_MS` is for a machine that is kept busy on purpose.
+const PROBE_MS_MAX: u64 = 5_000;
 /// Probes of which the quickest counts: a busy machine is not a slow program.
 const PROBES: usize = 5;
+
+pub(crate) fn probe_ms_max() -> u128 {
+    u128::from(count("BARTIZAN_PROBE_MS", PROBE_MS_MAX))
+}
 
 fn seconds(name: &str, ordinary: u64) -> Duration {
     Duration::from_secs(count(name, ordinary))
@@ -179,7 +183,7 @@ async fn probe(client: &reqwest::Client, url: &str, oracle: &Oracle) -> Result<u
     let mut best = u128::MAX;
     for _ in 0..PROBES {
         best = best.min(probe_once(client, url, oracle).await?);
-        if best < PROBE_MS_MAX / 2 {
+        if best < probe_ms_max() / 2 {
             break;
         }
     }

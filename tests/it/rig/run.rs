@@ -1,6 +1,7 @@
 //! One run: an oracle, what stands around the program, its plan, and the senders.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -78,11 +79,26 @@ impl Run {
         present::check(&self.client, &process.url, &self.oracle, &self.around).await
     }
 
+    /// The data folder and what the program has logged, for whoever looks into it: under `BARTIZAN_KEEP`, if that is set.
+    fn keep(&self, what: &str, process: &Service) {
+        let Some(dir) = setting("BARTIZAN_KEEP").map(|dir| Path::new(&dir).join(format!("{what}-{}", process.id()))) else { return };
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("log"), process.said()).unwrap();
+        let copied = Command::new("cp").arg("-r").arg(&self.plan.data).arg(&dir).status();
+        eprintln!("{what}: kept in {}: {copied:?}", dir.display());
+    }
+
     /// As [`Run::check`]; fails with all that is wrong, and prints the figures in any case.
     pub(crate) async fn prove(&mut self, process: &Service, what: &str) -> Verdict {
         let verdict = self.check(process).await.unwrap_or_else(|why| panic!("{what}: {why}\n{}", process.said()));
         eprintln!("{what}: {}\n{what}: {}", verdict.line(), self.oracle.sometimes.line());
-        assert!(verdict.wrong().is_empty(), "{what}: {}", verdict.wrong().join("\n"));
+        let mut wrong = verdict.wrong();
+        // Beside the service, as anybody may: what the store says of itself tells a loss before it from one in it.
+        wrong.extend(self.plan.verify().err());
+        if !wrong.is_empty() {
+            self.keep(what, process);
+        }
+        assert!(wrong.is_empty(), "{what}: {}", wrong.join("\n"));
         verdict
     }
 }
