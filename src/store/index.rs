@@ -110,6 +110,8 @@ pub(super) struct Indexer {
     names: Names,
     /// Of each leaf of the event the facts, a bit each, that are in the index together with it.
     facts_of_leaf: Vec<u128>,
+    /// What each leaf of the event is called, unless it is empty.
+    natives: Vec<Option<Native>>,
     /// Of each fact of the event whether it is in the index with a leaf.
     is_with_leaf: Vec<bool>,
     value: String,
@@ -239,7 +241,7 @@ impl Indexer {
         if !self.inverted.again(field, value) {
             self.value.clear();
             form.write(value, &mut self.value);
-            self.inverted.add(field, &self.value, self.value == value);
+            self.inverted.add(field, &self.value, self.value.eq_ignore_ascii_case(value));
         }
     }
 
@@ -257,13 +259,16 @@ impl Indexer {
                 *is_with_leaf = true;
             }
         }
+        self.natives.clear();
         for (leaf, of_leaf) in event.doc.leaves().iter().zip(&mut self.facts_of_leaf) {
             if matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray) {
                 // It has no term that a fact could share.
+                self.natives.push(None);
                 continue;
             }
-            let same = self.names.native(event, leaf, &mut self.inverted).same;
-            for fact in same.iter().filter(|fact| !is_apart(**fact)) {
+            let native = self.names.native(event, leaf, &mut self.inverted);
+            self.natives.push(Some(native));
+            for fact in native.same.iter().filter(|fact| !is_apart(**fact)) {
                 let from = places.partition_point(|(known, ..)| known < fact);
                 let own = places.iter().zip(&mut self.is_with_leaf).skip(from).take_while(|((known, ..), _)| known == fact);
                 for ((_, _, value), is_with_leaf) in own.filter(|(_, is_with_leaf)| !**is_with_leaf) {
@@ -316,17 +321,16 @@ impl Indexer {
     fn leaves(&mut self, event: &Event) {
         for (at, leaf) in event.doc.leaves().iter().enumerate() {
             let facts = self.facts_of_leaf.get(at).copied().unwrap_or_default();
-            let is_empty = matches!(leaf.kind, LeafKind::EmptyObject | LeafKind::EmptyArray);
-            if is_empty && facts == 0 {
+            let native = self.natives.get(at).copied().flatten();
+            if native.is_none() && facts == 0 {
                 continue;
             }
             if !self.has_room() {
                 return;
             }
-            let native = self.names.native(event, leaf, &mut self.inverted);
             let value = event.doc.value(leaf).text;
             if facts != 0 {
-                let form = Form::of_both(facts_in(facts)).filter(|_| native.form == Form::Lean && !is_empty);
+                let form = Form::of_both(facts_in(facts)).filter(|_| native.is_some_and(|native| native.form == Form::Lean));
                 if let Some(form) = form
                     && let Some(field) = self.names.set(facts, event, leaf, &mut self.inverted)
                 {
@@ -334,11 +338,10 @@ impl Indexer {
                     continue;
                 }
                 facts_in(facts).for_each(|fact| self.fact(fact, value));
-                if is_empty {
-                    continue;
-                }
             }
-            self.add(native.field, native.form, value);
+            if let Some(native) = native {
+                self.add(native.field, native.form, value);
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ use super::index::{ID, LOC, TIME};
 
 /// Fields that are known on from one segment to the next; past it all are forgotten.
 pub(super) const FIELDS_KEPT: usize = 20_000;
+/// Values of a field that are remembered.
+const RECENT: usize = 4;
 /// What the engine keeps of a document besides: nothing, but it wants a byte.
 const NO_DOCUMENT: &[u8] = &[0];
 
@@ -40,8 +42,26 @@ pub(super) struct Row {
 struct Named {
     /// What its terms begin with.
     prefix: Box<str>,
-    /// The term added last, if it is the value as it was given: what comes again is the same term without a look-up.
-    last: Option<u32>,
+    /// Terms that are the value as it was given but for its case, in turn: what comes again is the same term without a look-up.
+    recent: [Recent; RECENT],
+    turn: usize,
+}
+
+/// A term and the end of its value: nearly always that tells it from others.
+#[derive(Debug, Clone, Copy, Default)]
+struct Recent {
+    tag: u64,
+    /// One more than its number; none is 0.
+    term: u32,
+}
+
+/// The length of a value and its last bytes, without their case.
+#[inline]
+fn tag(value: &str) -> u64 {
+    let mut end = [0; 8];
+    let bytes = value.as_bytes();
+    end.iter_mut().zip(bytes.iter().rev()).for_each(|(to, from)| *to = *from | 0x20);
+    u64::from_le_bytes(end) ^ (bytes.len() as u64) << 56
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,21 +104,23 @@ impl Inverted {
             return *known;
         }
         let new = number(self.fields.len());
-        self.fields.push(Named { prefix: prefix.into(), last: None });
+        self.fields.push(Named { prefix: prefix.into(), recent: Default::default(), turn: 0 });
         self.by_prefix.insert(prefix.into(), new);
-        self.prefix_bytes += 2 * prefix.len() + 96;
+        self.prefix_bytes += 2 * prefix.len() + 192;
         new
     }
 
-    /// Adds a value once more if it was the field's last one.
+    /// Adds a value once more if it is one of the field's last ones.
     #[inline]
     pub(super) fn again(&mut self, field: u32, value: &str) -> bool {
-        let Some(last) = self.fields.get(field as usize).and_then(|field| field.last) else { return false };
-        let is_same = self.terms.get(last as usize).is_some_and(|term| self.value(term) == value);
-        if is_same {
-            self.note(last);
+        let Some(named) = self.fields.get(field as usize) else { return false };
+        let tag = tag(value);
+        let is_same = |term: u32| self.terms.get(term as usize).is_some_and(|term| self.value(term).eq_ignore_ascii_case(value));
+        let known = named.recent.iter().filter(|recent| recent.tag == tag).filter_map(|recent| recent.term.checked_sub(1)).find(|term| is_same(*term));
+        if let Some(term) = known {
+            self.note(term);
         }
-        is_same
+        known.is_some()
     }
 
     #[inline]
@@ -106,7 +128,8 @@ impl Inverted {
         self.values.get(term.start as usize..(term.start + term.len) as usize).unwrap_or_default()
     }
 
-    /// Adds a value, as terms have it, to the event that is under way. `is_whole` says that it is the value as it was given.
+    /// Adds a value, as terms have it, to the event that is under way. `is_whole` says that it is the value as it was given, but for the case of
+    /// ASCII letters.
     pub(super) fn add(&mut self, field: u32, value: &str, is_whole: bool) {
         let hash = self.hasher.hash_one((field, value));
         let Self { table, terms, values, .. } = self;
@@ -126,7 +149,9 @@ impl Inverted {
             }
         };
         if is_whole && let Some(field) = self.fields.get_mut(field as usize) {
-            field.last = Some(term);
+            let at = field.turn % RECENT;
+            field.turn = field.turn.wrapping_add(1);
+            field.recent[at] = Recent { tag: tag(value), term: term.wrapping_add(1) };
         }
         self.note(term);
     }
@@ -179,7 +204,7 @@ impl Inverted {
         self.rows.clear();
         let is_kept = self.fields.len() <= FIELDS_KEPT;
         if is_kept {
-            self.fields.iter_mut().for_each(|field| field.last = None);
+            self.fields.iter_mut().for_each(|field| field.recent = Default::default());
         } else {
             self.fields.clear();
             self.by_prefix.clear();

@@ -22,7 +22,7 @@ use super::varint;
 const FORMAT: u8 = 2;
 const HEADER_BYTES: usize = 24;
 /// A block is closed once it has so many plain bytes.
-const BLOCK_BYTES: usize = 16 << 10;
+const BLOCK_BYTES: usize = 32 << 10;
 /// A block is closed once it has so many records; a slot fits in [`SLOT_BITS`].
 const BLOCK_RECORDS_MAX: usize = 1000;
 const SLOT_BITS: u32 = 10;
@@ -31,9 +31,9 @@ const PLAIN_BYTES_MAX: usize = 64 << 20;
 /// Numbers of a record that are told as steps.
 const STEPPED: usize = 3;
 const LEVEL: i32 = 3;
-const DICT_BYTES: usize = 112 << 10;
+const DICT_BYTES: usize = 256 << 10;
 /// Records and bytes seen before a dictionary is trained.
-const SAMPLES: usize = 3000;
+const SAMPLES: usize = 6000;
 const SAMPLE_BYTES_MIN: usize = 2 << 20;
 const SAMPLE_BYTES_MAX: usize = 12 << 20;
 
@@ -344,7 +344,7 @@ impl RawWriter {
         header[0] = FORMAT;
         header[1] = self.dict;
         for (at, value) in [(4, body.len()), (8, self.plain.len()), (12, self.open.records)] {
-            header[at..at + 4].copy_from_slice(&u32::try_from(value).expect("a block is at most a few records past 16 KiB").to_le_bytes());
+            header[at..at + 4].copy_from_slice(&u32::try_from(value).expect("a block is at most a few records past its bound").to_le_bytes());
         }
         let sum = checksum(&header, &body);
         header[16..20].copy_from_slice(&sum.to_le_bytes());

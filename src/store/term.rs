@@ -50,8 +50,6 @@ pub(super) const LEAN_HEAD_MAX: usize = 32;
 const LEAN_DIGITS: usize = 3;
 /// Bytes of a time down to its ten minutes.
 const TIME_BYTES: usize = "2026-01-01t00:0".len();
-/// The shortest text that may be lean.
-const LEAN_BYTES_MIN: usize = "2026-01-01t00:00:00z".len();
 
 /// Lower case, character by character: no context, so a part of a text folds as the text does.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {
@@ -220,13 +218,14 @@ pub(super) struct TermRange<'a> {
 }
 
 fn write_lean(value: &str, is_uri: bool, to: &mut String) {
+    if is_time(value.as_bytes()) {
+        to.extend(value.chars().take(TIME_BYTES).map(|c| c.to_ascii_lowercase()));
+        to.push(CUT);
+        return;
+    }
     let folded = fold(value);
     match lean(&folded) {
-        Some(Lean::Time(start)) => {
-            to.push_str(start);
-            to.push(CUT);
-        }
-        Some(Lean::Id(head)) => {
+        Some(head) => {
             to.push_str(head);
             to.push(CUT);
             to.push_str(blake3::hash(folded.as_bytes()).to_hex().get(..LEAN_DIGITS).unwrap_or_default());
@@ -236,21 +235,11 @@ fn write_lean(value: &str, is_uri: bool, to: &mut String) {
     }
 }
 
-enum Lean<'a> {
-    /// Down to its ten minutes.
-    Time(&'a str),
-    /// What stands before the identifier.
-    Id(&'a str),
-}
-
-/// Whether a value in lower case is one of those that are unique to nearly every event.
-fn lean(folded: &str) -> Option<Lean<'_>> {
+/// What stands before the identifier that a value in lower case ends with, if it is one of those that are unique to nearly every event.
+fn lean(folded: &str) -> Option<&str> {
     let bytes = folded.as_bytes();
-    if bytes.len() < LEAN_BYTES_MIN || bytes.len() > LEAN_HEAD_MAX + VALUE_KEPT_BYTES / 2 {
+    if bytes.len() < HASH_DIGITS || bytes.len() > LEAN_HEAD_MAX + VALUE_KEPT_BYTES / 2 {
         return None;
-    }
-    if is_time(bytes) {
-        return folded.get(..TIME_BYTES).map(Lean::Time);
     }
     let digits = bytes.iter().rev().take_while(|b| b.is_ascii_hexdigit()).count();
     let len = if digits >= HASH_DIGITS {
@@ -262,16 +251,16 @@ fn lean(folded: &str) -> Option<Lean<'_>> {
     };
     let head = folded.get(..bytes.len() - len)?;
     let is_plain = head.len() <= LEAN_HEAD_MAX && !head.contains([CUT, SKETCH]);
-    is_plain.then_some(Lean::Id(head))
+    is_plain.then_some(head)
 }
 
-/// `2026-01-01t00:00:00`, a fraction or none, and an offset or `z`.
-fn is_time(folded: &[u8]) -> bool {
-    let is_of = |b: &u8, pattern: u8| if pattern == b'0' { b.is_ascii_digit() } else { *b == pattern };
-    let Some((head, tail)) = folded.split_at_checked("2026-01-01t00:00:00".len()) else { return false };
+/// `2026-01-01t00:00:00`, a fraction or none, and an offset or `z`, in either case.
+fn is_time(text: &[u8]) -> bool {
+    let is_of = |b: &u8, pattern: u8| if pattern == b'0' { b.is_ascii_digit() } else { b.to_ascii_lowercase() == pattern };
+    let Some((head, tail)) = text.split_at_checked("2026-01-01t00:00:00".len()) else { return false };
     head.iter().zip(b"0000-00-00t00:00:00").all(|(b, pattern)| is_of(b, *pattern))
-        && tail.len() <= 16
-        && tail.iter().all(|b| b.is_ascii_digit() || b".z+-:".contains(b))
+        && (1..=16).contains(&tail.len())
+        && tail.iter().all(|b| b.is_ascii_digit() || b".zZ+-:".contains(b))
 }
 
 fn is_uuid(bytes: &[u8; 36]) -> bool {
