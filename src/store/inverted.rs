@@ -116,7 +116,8 @@ impl Inverted {
         let Some(named) = self.fields.get(field as usize) else { return false };
         let tag = tag(value);
         let is_same = |term: u32| self.terms.get(term as usize).is_some_and(|term| self.value(term).eq_ignore_ascii_case(value));
-        let known = named.recent.iter().filter(|recent| recent.tag == tag).filter_map(|recent| recent.term.checked_sub(1)).find(|term| is_same(*term));
+        let known =
+            named.recent.iter().filter(|recent| recent.tag == tag).filter_map(|recent| recent.term.checked_sub(1)).find(|term| is_same(*term));
         if let Some(term) = known {
             self.note(term);
         }

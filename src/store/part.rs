@@ -83,7 +83,8 @@ impl PartView {
 
     fn scan(&self, prefix: u64) -> Vec<Loc> {
         let in_segment = |segment: &Arc<SegmentView>| {
-            let docs: Vec<Loc> = (0..segment.len).filter(|doc| segment.id.get_val(*doc) == ids::head(prefix)).map(|doc| Loc(segment.loc.get_val(doc))).collect();
+            let docs: Vec<Loc> =
+                (0..segment.len).filter(|doc| segment.id.get_val(*doc) == ids::head(prefix)).map(|doc| Loc(segment.loc.get_val(doc))).collect();
             docs
         };
         self.segments.iter().flat_map(in_segment).collect()

@@ -5,17 +5,21 @@
 //! after its length), five columns of numbers, an entry a record (which names; position, offset and time of receipt, each as a step from the
 //! record before; length of the text), and the texts. So what is alike stands side by side, and what recurs is written once a block.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use zstd::bulk::Decompressor;
+use zstd::dict::DecoderDictionary;
+use zstd::zstd_safe::{CParameter, DictAttachPref};
 
 use crate::model::{Event, Position, Timestamp};
 use crate::ports::StoreError;
 
-use super::manifest::{io_error, write_durably};
+use super::manifest::{io_error, sync_dir, write_durably};
 use super::record::{self, Names, StoredRecord};
 use super::varint;
 
@@ -32,6 +36,8 @@ const PLAIN_BYTES_MAX: usize = 64 << 20;
 const STEPPED: usize = 3;
 const LEVEL: i32 = 3;
 const DICT_BYTES: usize = 256 << 10;
+/// Dictionaries that stay in memory for reading, of all parts together: at 280 KiB each.
+const DICTS_KEPT: usize = 64;
 /// Records and bytes seen before a dictionary is trained.
 const SAMPLES: usize = 6000;
 const SAMPLE_BYTES_MIN: usize = 2 << 20;
@@ -59,11 +65,14 @@ fn dict_path(dir: &Path, number: u8) -> PathBuf {
     dir.join(format!("dict-{number}.zstd"))
 }
 
+/// The dictionaries that were read last, whatever reads by them: a search over a year of parts is not to keep them all.
+static KEPT: Mutex<VecDeque<Arc<DecoderDictionary<'static>>>> = Mutex::new(VecDeque::new());
+
 /// Reads blocks. Cheap to share.
 pub(super) struct RawReader {
     dir: PathBuf,
     file: File,
-    dicts: Mutex<HashMap<u8, Arc<Vec<u8>>>>,
+    dicts: Mutex<HashMap<u8, Weak<DecoderDictionary<'static>>>>,
 }
 
 impl RawReader {
@@ -77,14 +86,20 @@ impl RawReader {
         StoreError::Damaged { what: format!("`{}` at byte {offset}", self.dir.join("raw.blk").display()), why: why.to_owned() }
     }
 
-    fn dict(&self, number: u8) -> Result<Arc<Vec<u8>>, StoreError> {
-        let mut dicts = self.dicts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(dict) = dicts.get(&number) {
-            return Ok(dict.clone());
+    fn dict(&self, number: u8) -> Result<Arc<DecoderDictionary<'static>>, StoreError> {
+        let mut dicts = self.dicts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dict) = dicts.get(&number).and_then(Weak::upgrade) {
+            return Ok(dict);
         }
         let path = dict_path(&self.dir, number);
-        let dict = Arc::new(std::fs::read(&path).map_err(|error| io_error("read", &path, error))?);
-        dicts.insert(number, dict.clone());
+        let bytes = std::fs::read(&path).map_err(|error| io_error("read", &path, error))?;
+        let dict = Arc::new(DecoderDictionary::try_copy(&bytes).map_err(|error| io_error("use", &path, error))?);
+        dicts.insert(number, Arc::downgrade(&dict));
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(dict.clone());
+        if kept.len() > DICTS_KEPT {
+            kept.pop_front();
+        }
         Ok(dict)
     }
 
@@ -104,7 +119,10 @@ impl RawReader {
         }
         let plain = match header[1] {
             0 => zstd::bulk::decompress(&body, plain_len),
-            dict => zstd::bulk::Decompressor::with_dictionary(&self.dict(dict)?).and_then(|mut d| d.decompress(&body, plain_len)),
+            number => {
+                let dict = self.dict(number)?;
+                Decompressor::with_prepared_dictionary(dict.as_ref()).and_then(|mut made| made.decompress(&body, plain_len))
+            }
         };
         let plain = plain.map_err(|_| self.damaged(offset, "the block does not decompress"))?;
         let block = Block::index(plain, records).ok_or_else(|| self.damaged(offset, "the records do not fill the block"))?;
@@ -299,8 +317,7 @@ impl RawWriter {
             && newest_dict(dir).is_none()
             && let Some((_, from)) = Some(newest)
         {
-            let bytes = std::fs::read(&from).map_err(|error| io_error("read", &from, error))?;
-            write_durably(&dict_path(dir, 1), &bytes)?;
+            inherit_dict(&from, &dict_path(dir, 1))?;
         }
         let dict = newest_dict(dir).map(|(number, _)| number).unwrap_or_default();
         let compressor = compressor(dir, dict)?;
@@ -379,5 +396,19 @@ fn newest_dict(dir: &Path) -> Option<(u8, PathBuf)> {
 fn compressor(dir: &Path, dict: u8) -> Result<zstd::bulk::Compressor<'static>, StoreError> {
     let path = dict_path(dir, dict);
     let bytes = if dict == 0 { Vec::new() } else { std::fs::read(&path).map_err(|error| io_error("read", &path, error))? };
-    zstd::bulk::Compressor::with_dictionary(LEVEL, &bytes).map_err(|error| io_error("use the dictionary", &path, error))
+    let made = zstd::bulk::Compressor::with_dictionary(LEVEL, &bytes).and_then(|mut made| {
+        // By itself it copies the dictionary's tables for every block of more than 16 KiB.
+        made.set_parameter(CParameter::ForceAttachDict(DictAttachPref::ForceAttach))?;
+        Ok(made)
+    });
+    made.map_err(|error| io_error("use the dictionary", &path, error))
+}
+
+/// The same file under one more name, where the disk can do that.
+fn inherit_dict(from: &Path, to: &Path) -> Result<(), StoreError> {
+    if std::fs::hard_link(from, to).is_ok() {
+        return to.parent().map_or(Ok(()), sync_dir);
+    }
+    let bytes = std::fs::read(from).map_err(|error| io_error("read", from, error))?;
+    write_durably(to, &bytes)
 }
