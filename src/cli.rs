@@ -8,6 +8,7 @@ mod ingest;
 mod man;
 mod output;
 mod progress;
+mod reindex;
 mod rules;
 mod scan;
 mod search;
@@ -91,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Reindex(args) => reindex::run(&args),
         Command::Completions { shell } => man::completions(shell),
         Command::Man { to } => man::pages(to.as_deref()),
     };

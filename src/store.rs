@@ -18,6 +18,7 @@ pub mod outbox;
 mod part;
 mod raw;
 mod record;
+pub mod reindex;
 mod retain;
 pub mod search;
 mod segment;

@@ -45,6 +45,8 @@ pub(super) enum Command {
     Token(TokenArgs),
     /// Whether everything that came is accounted for, and the store is what it was. Works beside a running service.
     Verify(VerifyArgs),
+    /// Make the index anew from the stored records, where it is lost or damaged. The service must not run.
+    Reindex(ReindexArgs),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -262,6 +264,22 @@ pub(super) struct VerifyArgs {
     /// The configuration file, which says where the store is.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How the report is printed.
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A part whose records are damaged stays as it is. Exit code 0: every index is whole; 1: something can not be had back, and is named;\n2: the store is in use, or of another version; 3: it can not be read."
+)]
+pub(super) struct ReindexArgs {
+    /// The configuration file, which says where the store is.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Every part, also those with whose index nothing is wrong.
+    #[arg(long)]
+    pub all: bool,
     /// How the report is printed.
     #[arg(long, value_enum, default_value = "table")]
     pub output: Format,

@@ -102,6 +102,7 @@ impl EventLog {
         let lock = lock(path)?;
         check_format(path, true)?;
         sync_dir(path)?;
+        super::reindex::settle(&parts_dir)?;
         let recovered = Recovered::read(&parts_dir, restore.as_ref())?;
         let parts: Arc<Parts> = Arc::new(ArcSwap::from_pointee(recovered.views));
         let journal = Journal::open(path, recovered.state.mark)?;
@@ -403,7 +404,8 @@ impl Writer {
     }
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+/// Owns the directory until it is dropped.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let name = path.join("lock");
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&name).map_err(|error| io_error("open", &name, error))?;
     if file.try_lock().is_err() {

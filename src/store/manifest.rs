@@ -78,6 +78,9 @@ pub struct Manifest {
     pub sealed: bool,
     pub raw_len: u64,
     pub stats: Stats,
+    /// The part's last commit, for when the index that carries it is lost.
+    #[serde(default)]
+    pub(super) commit: Option<Payload>,
 }
 
 pub(super) fn io_error(what: &str, path: &Path, source: std::io::Error) -> StoreError {

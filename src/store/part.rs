@@ -111,6 +111,12 @@ fn payload(index: &Index, dir: &Path) -> Result<Payload, StoreError> {
     Ok(payload)
 }
 
+/// The last commit, as the index has it; nothing if it can not be read.
+pub(super) fn payload_in(dir: &Path) -> Option<Payload> {
+    let index = Index::open_in_dir(dir).ok()?;
+    payload(&index, dir).ok().filter(|payload| payload.format_version == FORMAT_VERSION)
+}
+
 /// The part that takes events in.
 pub(super) struct ActivePart {
     dir: PathBuf,
@@ -133,6 +139,16 @@ impl ActivePart {
     pub(super) fn create(dir: &Path, seq: u64, inherit: Option<&Path>) -> Result<Self, StoreError> {
         std::fs::create_dir_all(dir).map_err(|error| io_error("make", dir, error))?;
         let raw = RawWriter::open(dir, 0, inherit)?;
+        Self::begin(dir, seq, raw)
+    }
+
+    /// Makes an index over blocks that are there, and so far hold nothing that it knows.
+    pub(super) fn over(dir: &Path, seq: u64, raw_len: u64) -> Result<Self, StoreError> {
+        let raw = RawWriter::open(dir, raw_len, None)?;
+        Self::begin(dir, seq, raw)
+    }
+
+    fn begin(dir: &Path, seq: u64, raw: RawWriter) -> Result<Self, StoreError> {
         let directory = MmapDirectory::open(dir).map_err(|error| engine_error("open the index", dir, error))?;
         let (schema, _) = index::schema();
         let made = Index::builder().schema(schema).settings(index::settings()).open_or_create(directory);
@@ -165,6 +181,11 @@ impl ActivePart {
     /// Takes an event in.
     pub(super) fn push(&mut self, event: &Event) -> Result<(), StoreError> {
         let loc = self.raw.push(event)?;
+        self.index(event, loc)
+    }
+
+    /// Takes an event into the index that lies in a block.
+    pub(super) fn index(&mut self, event: &Event, loc: Loc) -> Result<(), StoreError> {
         let is_overfull = self.indexer.push(event, loc);
         if self.indexer.is_full() {
             self.write_segment()?;
@@ -240,7 +261,8 @@ impl ActivePart {
         writer.wait_merging_threads().map_err(error)?;
         ids.write(&dir.join("ids.tab"))?;
         let payload = payload(&index, &dir)?;
-        let manifest = Manifest { format_version: FORMAT_VERSION, seq, sealed: true, raw_len: payload.raw_len, stats: payload.stats };
+        let (raw_len, stats) = (payload.raw_len, payload.stats.clone());
+        let manifest = Manifest { format_version: FORMAT_VERSION, seq, sealed: true, raw_len, stats, commit: Some(payload) };
         let text = serde_json::to_vec_pretty(&manifest).map_err(|error| engine_error("describe", &dir, error))?;
         write_durably(&dir.join("manifest.json"), &text)?;
         let _ = std::fs::remove_file(dir.join("ids.log"));

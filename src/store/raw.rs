@@ -68,6 +68,21 @@ fn dict_path(dir: &Path, number: u8) -> PathBuf {
 /// The dictionaries that were read last, whatever reads by them: a search over a year of parts is not to keep them all.
 static KEPT: Mutex<VecDeque<Arc<DecoderDictionary<'static>>>> = Mutex::new(VecDeque::new());
 
+/// The file of blocks of a part.
+pub(super) fn file_in(dir: &Path) -> PathBuf {
+    dir.join("raw.blk")
+}
+
+/// Gives another folder the blocks and dictionaries of a part, by the same files.
+pub(super) fn link(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let files = [file_in(from), dict_path(from, 1), dict_path(from, 2)];
+    for file in files.iter().filter(|file| file.exists()) {
+        let name = to.join(file.file_name().unwrap_or_default());
+        std::fs::hard_link(file, &name).map_err(|error| io_error("link", &name, error))?;
+    }
+    sync_dir(to)
+}
+
 /// Reads blocks. Cheap to share.
 pub(super) struct RawReader {
     dir: PathBuf,
@@ -77,13 +92,13 @@ pub(super) struct RawReader {
 
 impl RawReader {
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        let path = dir.join("raw.blk");
+        let path = file_in(dir);
         let file = File::open(&path).map_err(|error| io_error("open", &path, error))?;
         Ok(Self { dir: dir.to_owned(), file, dicts: Mutex::default() })
     }
 
     fn damaged(&self, offset: u64, why: &str) -> StoreError {
-        StoreError::Damaged { what: format!("`{}` at byte {offset}", self.dir.join("raw.blk").display()), why: why.to_owned() }
+        StoreError::Damaged { what: format!("`{}` at byte {offset}", file_in(&self.dir).display()), why: why.to_owned() }
     }
 
     fn dict(&self, number: u8) -> Result<Arc<DecoderDictionary<'static>>, StoreError> {
@@ -127,6 +142,21 @@ impl RawReader {
         let plain = plain.map_err(|_| self.damaged(offset, "the block does not decompress"))?;
         let block = Block::index(plain, records).ok_or_else(|| self.damaged(offset, "the records do not fill the block"))?;
         Ok((block, offset + (HEADER_BYTES + body_len) as u64))
+    }
+
+    /// Length of all blocks that are whole. A last one that a crash tore ends with the file.
+    pub(super) fn whole_len(&self) -> Result<u64, StoreError> {
+        let end = self.file.metadata().map_err(|error| io_error("read", &file_in(&self.dir), error))?.len();
+        let (mut offset, mut header) = (0, [0; HEADER_BYTES]);
+        while offset + HEADER_BYTES as u64 <= end {
+            self.file.read_exact_at(&mut header, offset).map_err(|_| self.damaged(offset, "the block's header can not be read"))?;
+            let body = header.get(4..8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
+            if offset + HEADER_BYTES as u64 + u64::from(body) > end {
+                break;
+            }
+            offset = self.block(offset)?.1;
+        }
+        Ok(offset)
     }
 
     /// Every record below a length of the file, in order; nothing for one that is not what was written.
@@ -299,7 +329,7 @@ struct Samples {
 impl RawWriter {
     /// Opens the file and cuts it to `len`. A dictionary of an earlier part is a good start for a new one.
     pub(super) fn open(dir: &Path, len: u64, inherit: Option<&Path>) -> Result<Self, StoreError> {
-        let path = dir.join("raw.blk");
+        let path = file_in(dir);
         let error = |what: &'static str| {
             let path = path.clone();
             move |error| io_error(what, &path, error)
@@ -345,7 +375,7 @@ impl RawWriter {
     /// Closes the open block and makes all of the file durable. Gives its length.
     pub(super) fn sync(&mut self) -> Result<u64, StoreError> {
         self.seal()?;
-        self.file.sync_data().map_err(|error| io_error("sync", &self.dir.join("raw.blk"), error))?;
+        self.file.sync_data().map_err(|error| io_error("sync", &file_in(&self.dir), error))?;
         Ok(self.len)
     }
 
@@ -355,7 +385,7 @@ impl RawWriter {
         }
         self.plain.clear();
         self.open.write(&mut self.plain);
-        let path = self.dir.join("raw.blk");
+        let path = file_in(&self.dir);
         let body = self.compressor.compress(&self.plain).map_err(|error| io_error("compress a block of", &path, error))?;
         let mut header = [0_u8; HEADER_BYTES];
         header[0] = FORMAT;

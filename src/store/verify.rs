@@ -119,7 +119,8 @@ pub fn verify(path: &Path, restore: &dyn Restore, mut each: impl FnMut(u64)) -> 
     Ok(verified)
 }
 
-fn told(error: &StoreError) -> String {
+/// An error with its causes.
+pub(super) fn told(error: &StoreError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {

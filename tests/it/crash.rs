@@ -62,8 +62,16 @@ fn a_batch_that_was_confirmed_survives_the_kill_and_is_found_once() {
     });
     let (code, said) = verify(dir.path());
     assert_eq!((code, said["problems_total"].as_u64()), (0, Some(0)), "{said}");
+    // The index of every part that was ended is lost.
+    let lost = parts(&data).into_iter().filter(|part| part.join("manifest.json").exists()).map(|part| lose_index(&part)).count();
+    assert!(lost > 0);
+    assert_eq!(verify(dir.path()).0, 1);
+    let (code, said) = run(dir.path(), "reindex");
+    assert_eq!((code, said["parts"].as_u64(), &said["problems"]), (0, Some(lost as u64), &serde_json::json!([])), "{said}");
+    let (code, said) = verify(dir.path());
+    assert_eq!((code, said["problems_total"].as_u64()), (0, Some(0)), "after the index was made anew: {said}");
     // One byte of one block, in the middle of it.
-    let part = std::fs::read_dir(data.join("parts")).unwrap().next().unwrap().unwrap().path();
+    let part = parts(&data).remove(0);
     let blocks = part.join("raw.blk");
     let mut bytes = std::fs::read(&blocks).unwrap();
     let middle = bytes.len() / 2;
@@ -74,9 +82,28 @@ fn a_batch_that_was_confirmed_survives_the_kill_and_is_found_once() {
     assert!(said["problems"].to_string().contains("the checksum is wrong") && said["problems"].to_string().contains("raw.blk"), "{said}");
 }
 
-/// The exit code and the report of `bartizan verify`.
+fn parts(data: &std::path::Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(data.join("parts")).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// All that is left of a part are its records and what it says of itself.
+fn lose_index(part: &std::path::Path) {
+    for entry in std::fs::read_dir(part).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if name != "raw.blk" && name != "manifest.json" && !name.starts_with("dict") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+}
+
 fn verify(dir: &std::path::Path) -> (i32, serde_json::Value) {
+    run(dir, "verify")
+}
+
+/// The exit code and the report of a command on the store.
+fn run(dir: &std::path::Path, command: &str) -> (i32, serde_json::Value) {
     let config = dir.join("data.toml");
-    let done = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan")).args(["verify", "--output", "json", "-c"]).arg(config).output().unwrap();
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan")).args([command, "--output", "json", "-c"]).arg(config).output().unwrap();
     (done.status.code().unwrap(), serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr))))
 }
